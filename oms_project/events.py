@@ -1,0 +1,264 @@
+"""The dictionary of facts: what can be recorded in the journal, and who may hear of it live.
+
+Each fact is a frozen dataclass of ids, codes, amounts and times: enough to act on without asking
+back, never personal data. `rooms` are the audiences of the live feed: "ops" is HQ (admins,
+operators, finance), "dealer:<id>" is everybody of one dealer.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """A fact in the past tense."""
+
+    name: ClassVar[str]
+
+    @property
+    def subject(self) -> str:
+        """What the fact is about, as `kind:key`; the thread of one thing's history."""
+        return f"order:{getattr(self, 'order_no', '')}"
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        dealer_id = getattr(self, "dealer_id", None)
+        return ("ops", f"dealer:{dealer_id}") if dealer_id else ("ops",)
+
+    def payload(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderPlaced(Event):
+    """A paid order without open holds waits to be routed."""
+
+    name: ClassVar[str] = "order.placed"
+    order_id: int
+    order_no: str
+    channel: str
+    shop: str
+    division_code: str
+    paid_fen: int
+    units: int
+    live_session: str = ""
+    anchor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderHeld(Event):
+    """An order waits for a person; the reasons are codes of OrderHold.Reason."""
+
+    name: ClassVar[str] = "order.held"
+    order_id: int
+    order_no: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderAmended(Event):
+    """The channel changed an order after it was placed; `changes` are field names."""
+
+    name: ClassVar[str] = "order.amended"
+    order_id: int
+    order_no: str
+    changes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderClosedAtSource(Event):
+    """The channel closed (cancelled or fully refunded before shipping) an order."""
+
+    name: ClassVar[str] = "order.closed_at_source"
+    order_id: int
+    order_no: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderFinishedAtSource(Event):
+    """The buyer confirmed receipt on the channel."""
+
+    name: ClassVar[str] = "order.finished_at_source"
+    order_id: int
+    order_no: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefundSucceeded(Event):
+    """The channel paid money back to the buyer. `refund_key` is unique per refund."""
+
+    name: ClassVar[str] = "refund.succeeded"
+    order_id: int
+    order_no: str
+    refund_key: str
+    external_line_id: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderRouted(Event):
+    """An order was decided and its stock is held."""
+
+    name: ClassVar[str] = "order.routed"
+    order_id: int
+    order_no: str
+    division_code: str
+    cost_fen: int
+    nodes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderUnroutable(Event):
+    """No plan holds now; the order is retried when stock, capacity or rules change."""
+
+    name: ClassVar[str] = "order.unroutable"
+    order_id: int
+    order_no: str
+    division_code: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderCancelled(Event):
+    """Everything of the order ended without being fulfilled."""
+
+    name: ClassVar[str] = "order.cancelled"
+    order_id: int
+    order_no: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderCompleted(Event):
+    """Every piece of work of the order is completed."""
+
+    name: ClassVar[str] = "order.completed"
+    order_id: int
+    order_no: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfferOpened(Event):
+    """One dealer is asked to take one piece of work until `expires_at` (ISO time)."""
+
+    name: ClassVar[str] = "offer.opened"
+    offer_id: int
+    offer_no: str
+    fo_id: int
+    fo_no: str
+    order_no: str
+    dealer_id: int
+    division_code: str
+    region: str
+    summary: str
+    income_fen: int
+    expires_at: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfferClosed(Event):
+    """An offer ended: state is accepted, declined, expired or withdrawn."""
+
+    name: ClassVar[str] = "offer.closed"
+    offer_id: int
+    offer_no: str
+    fo_id: int
+    fo_no: str
+    order_no: str
+    dealer_id: int
+    division_code: str
+    state: str
+    reason: str = ""
+    answered_by: str = ""
+    waited_seconds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkMoved(Event):
+    """A piece of work entered a state (FulfillmentOrder.State). dealer_id None means HQ's own."""
+
+    name: ClassVar[str] = "work.moved"
+    fo_id: int
+    fo_no: str
+    order_no: str
+    dealer_id: int | None
+    division_code: str
+    was: str
+    state: str
+    actor: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkCompleted(Event):
+    """Work is done: the snapshot from which settlement posts, amounts as frozen on the offer.
+
+    `components` are dicts {component, payee, amount_fen, paid_fen, rule, explain}, where payee is
+    "dealer:<code>" or "anchor:<id>" and paid_fen is the buyer's money of this work.
+    """
+
+    name: ClassVar[str] = "work.completed"
+    fo_id: int
+    fo_no: str
+    order_no: str
+    dealer_id: int | None
+    dealer_code: str
+    shop: str
+    channel: str
+    paid_fen: int
+    completed_at: str
+    components: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkRefunded(Event):
+    """A refund falls on one piece of work: this part of its buyer's money went back."""
+
+    name: ClassVar[str] = "work.refunded"
+    fo_id: int
+    fo_no: str
+    order_no: str
+    dealer_id: int | None
+    refund_key: str
+    amount_fen: int
+    refunded_at: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StockArrived(Event):
+    """Stock rose at a node, so waiting orders may be routable now."""
+
+    name: ClassVar[str] = "stock.arrived"
+    node_id: int
+    sku_ids: list[int]
+
+    @property
+    def subject(self) -> str:
+        return f"node:{self.node_id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoutingChanged(Event):
+    """Rules, nodes or areas changed, so waiting orders may be routable now."""
+
+    name: ClassVar[str] = "routing.changed"
+    what: str
+
+    @property
+    def subject(self) -> str:
+        return f"routing:{self.what}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatementReady(Event):
+    """A dealer's statement was drawn up for a period."""
+
+    name: ClassVar[str] = "statement.ready"
+    statement_no: str
+    dealer_id: int | None
+    closing_fen: int
+
+    @property
+    def subject(self) -> str:
+        return f"statement:{self.statement_no}"

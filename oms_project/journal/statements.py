@@ -1,0 +1,125 @@
+"""The journal's SQL: one named function per statement, for PostgreSQL and for SQLite.
+
+PostgreSQL can feed one writing statement from another, so that recording and claiming are one
+round trip each; SQLite does the same in two statements inside its exclusive transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from oms_project.journal.subscription import Fact
+
+EntryRow = tuple[str, str, str, str, str, datetime]  # name, subject, rooms, actor, payload JSON, recorded_at
+_FACT = "e.id, e.name, e.subject, e.actor, e.payload, e.recorded_at"
+
+
+def _is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _when(value: datetime) -> Any:
+    """A time as this database takes it through a raw cursor."""
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+def _times(count: int, row: str) -> str:
+    return ", ".join([row] * count)
+
+
+def insert_entries(rows: Sequence[EntryRow], subscribers: Iterable[tuple[str, str]], due_at: datetime) -> None:
+    """Write entries, and one delivery for each pair (event name, subscriber) that matches."""
+    wanted = {row[0] for row in rows}
+    pairs = [pair for pair in subscribers if pair[0] in wanted]
+    values = [value for row in rows for value in (*row[:5], _when(row[5]))]
+    columns = "INSERT INTO journal_entry (name, subject, rooms, actor, payload, recorded_at, xid) VALUES "
+    with connection.cursor() as cursor:
+        if not _is_postgres():
+            cursor.execute(columns + _times(len(rows), "(%s, %s, %s, %s, %s, %s, 0)") + " RETURNING id, name", values)
+            written = cursor.fetchall()
+            deliveries = [(entry_id, subscriber) for entry_id, name in written for event, subscriber in pairs if event == name]
+            if deliveries:
+                cursor.execute(
+                    "INSERT INTO journal_delivery (entry_id, subscriber, due_at, tries, last_error) VALUES "
+                    + _times(len(deliveries), "(%s, %s, %s, 0, '')"),
+                    [value for delivery in deliveries for value in (*delivery, _when(due_at))],
+                )
+            return
+        insert = columns + _times(len(rows), "(%s, %s, %s, %s, %s::jsonb, %s, pg_current_xact_id()::text::bigint)")
+        if not pairs:
+            cursor.execute(insert, values)
+            return
+        cursor.execute(
+            f"WITH e AS ({insert} RETURNING id, name), s (name, subscriber) AS (VALUES {_times(len(pairs), '(%s, %s)')}) "
+            "INSERT INTO journal_delivery (entry_id, subscriber, due_at, tries, last_error) "
+            "SELECT e.id, s.subscriber, %s, 0, '' FROM e JOIN s ON s.name = e.name ORDER BY e.id",
+            [*values, *(value for pair in pairs for value in pair), due_at],
+        )
+
+
+def take_due(subscriber: str, at: datetime, limit: int, only: int | None = None) -> list[Fact]:
+    """Remove up to `limit` due deliveries of a subscriber and return their facts, oldest first.
+
+    Rows another worker holds are skipped. `only` narrows to one delivery. To be called inside
+    the transaction of the effect: when that rolls back, the deliveries are there again.
+    """
+    narrow = " AND id = %s" if only else ""
+    where = f"subscriber = %s AND parked_at IS NULL AND due_at <= %s{narrow} ORDER BY due_at, id LIMIT %s"
+    args = [subscriber, _when(at), *([only] if only else []), limit]
+    with connection.cursor() as cursor:
+        if _is_postgres():
+            cursor.execute(
+                f"WITH due AS (SELECT id FROM journal_delivery WHERE {where} FOR UPDATE SKIP LOCKED), "
+                "gone AS (DELETE FROM journal_delivery d USING due WHERE d.id = due.id RETURNING d.id, d.entry_id, d.tries) "
+                f"SELECT {_FACT}, gone.id, gone.tries FROM gone JOIN journal_entry e ON e.id = gone.entry_id ORDER BY e.id",
+                args,
+            )
+            return [_fact(row) for row in cursor.fetchall()]
+        cursor.execute(
+            f"DELETE FROM journal_delivery WHERE id IN (SELECT id FROM journal_delivery WHERE {where}) RETURNING id, entry_id, tries",
+            args,
+        )
+        gone = {entry_id: (delivery_id, tries) for delivery_id, entry_id, tries in cursor.fetchall()}
+        if not gone:
+            return []
+        marks = ", ".join(["%s"] * len(gone))
+        cursor.execute(f"SELECT {_FACT} FROM journal_entry e WHERE e.id IN ({marks}) ORDER BY e.id", list(gone))
+        return [_fact((*row, *gone[row[0]])) for row in cursor.fetchall()]
+
+
+def lease_due(subscriber: str, at: datetime, until: datetime, limit: int) -> list[Fact]:
+    """Move up to `limit` due deliveries of a subscriber to a later due time and return their facts.
+
+    A worker that dies with a lease in hand loses nothing: the delivery is due again at `until`.
+    """
+    skip = " FOR UPDATE SKIP LOCKED" if _is_postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE journal_delivery SET due_at = %s, tries = tries + 1 WHERE id IN (SELECT id FROM journal_delivery "
+            f"WHERE subscriber = %s AND parked_at IS NULL AND due_at <= %s ORDER BY due_at, id LIMIT %s{skip}) "
+            "RETURNING id, entry_id, tries",
+            [_when(until), subscriber, _when(at), limit],
+        )
+        leased = {entry_id: (delivery_id, tries - 1) for delivery_id, entry_id, tries in cursor.fetchall()}
+        if not leased:
+            return []
+        marks = ", ".join(["%s"] * len(leased))
+        cursor.execute(f"SELECT {_FACT} FROM journal_entry e WHERE e.id IN ({marks}) ORDER BY e.id", list(leased))
+        return [_fact((*row, *leased[row[0]])) for row in cursor.fetchall()]
+
+
+def _fact(row: Sequence[Any]) -> Fact:
+    entry_id, name, subject, actor, payload, recorded_at, *delivery = row
+    if isinstance(payload, str | bytes):
+        payload = orjson.loads(payload)
+    return Fact(entry_id, name, subject, actor, payload, read_time(recorded_at), *delivery)
+
+
+def read_time(value: Any) -> datetime:
+    """A time as a raw cursor returned it: aware on PostgreSQL, UTC text or naive on SQLite."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

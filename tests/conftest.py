@@ -1,0 +1,37 @@
+"""Fixtures every test may use. Facts are not relayed by themselves: `relay_all` plays the worker."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from django.core.cache import cache
+
+from oms_project.journal import actions as journal
+
+NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)  # 12:00 in Shanghai, a Wednesday
+
+
+@pytest.fixture
+def at() -> datetime:
+    """Noon of a working day in Shanghai."""
+    return NOON
+
+
+@pytest.fixture
+def relay_all(db: None) -> Callable[[datetime], int]:
+    """Relay until nothing is due, as the worker would; returns how many deliveries were handed on."""
+
+    def run(at: datetime) -> int:
+        total = 0
+        while handed := journal.relay(at=at):
+            total += handed
+        return total
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
