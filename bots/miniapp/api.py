@@ -1,0 +1,266 @@
+"""The dealers' HTTP API: translate, authorise, call one action or query, answer.
+
+Lists are pages by falling id: `before` is the last id seen, `next_before` the next value or null.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer, Serializer
+from rest_framework.views import APIView
+
+from bots.miniapp import serializers as shapes
+from bots.miniapp import tickets
+from bots.miniapp.auth import HasRole, check_credentials, issue_token
+from bots.miniapp.problems import StaleRecord
+from bots.transports.wechat import openid_for
+from dealers.directory import actions as directory_actions
+from dealers.directory import queries as directory
+from dealers.settlement import actions as settlement_actions
+from dealers.settlement import queries as settlement
+from oms_project.refusal import NotFound, Refusal
+from orders.dispatch import actions as dispatch_actions
+from orders.dispatch import queries as dispatch
+from orders.fulfilment import actions as fulfilment_actions
+from orders.fulfilment import queries as fulfilment
+from orders.lifecycle import actions as lifecycle_actions
+
+EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "installer"})
+ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
+WORKING = frozenset({"admin", "operator", "owner", "clerk", "installer"})
+COUNTING = frozenset({"admin", "finance", "owner"})
+
+
+class Door(APIView):
+    """The common manners of all views: roles, strict input, pages."""
+
+    permission_classes: ClassVar = [HasRole]
+    roles: ClassVar[frozenset[str]] = frozenset()
+
+    def read(self, shape: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+        """The validated input. Raises ValidationError naming each wrong or unknown field."""
+        serializer = shape(data=data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def show(self, shape: type[BaseSerializer[Any]], thing: Any, code: int = status.HTTP_200_OK) -> Response:
+        return Response(shape(thing, context={"request": self.request}).data, status=code)
+
+    def page(self, rows: QuerySet[Any], shape: type[BaseSerializer[Any]], asked: dict[str, Any]) -> Response:
+        """One page of rows by falling id."""
+        if asked["before"]:
+            rows = rows.filter(id__lt=asked["before"])
+        found = list(rows.order_by("-id")[: asked["limit"] + 1])
+        more = len(found) > asked["limit"]
+        found = found[: asked["limit"]]
+        results = shape(found, many=True, context={"request": self.request}).data
+        return Response({"results": results, "next_before": found[-1].id if more else None})
+
+
+_PAGED = [OpenApiParameter("before", int), OpenApiParameter("limit", int)]
+
+
+class Login(Door):
+    permission_classes: ClassVar = [AllowAny]
+    authentication_classes: ClassVar = []
+
+    @extend_schema(request=shapes.LoginInput, responses=shapes.SessionRecord, summary="手机号登录", auth=[])
+    def post(self, request: Request) -> Response:
+        given = self.read(shapes.LoginInput, request.data)
+        staff = check_credentials(address=request.META.get("REMOTE_ADDR", ""), **given)
+        return self.show(shapes.SessionRecord, {"token": issue_token(staff), "staff": staff})
+
+
+class WeChatLogin(Door):
+    permission_classes: ClassVar = [AllowAny]
+    authentication_classes: ClassVar = []
+
+    @extend_schema(request=shapes.CodeInput, responses=shapes.SessionRecord, summary="微信登录（wx.login）", auth=[])
+    def post(self, request: Request) -> Response:
+        staff = directory.staff_by_openid(openid_for(self.read(shapes.CodeInput, request.data)["code"]))
+        if staff is None or not staff.is_active:
+            raise Refusal("此微信尚未绑定，请先用手机号登录")
+        return self.show(shapes.SessionRecord, {"token": issue_token(staff), "staff": staff})
+
+
+class Me(Door):
+    roles = EVERYBODY
+
+    @extend_schema(responses=shapes.StaffRecord, summary="我是谁")
+    def get(self, request: Request) -> Response:
+        return self.show(shapes.StaffRecord, request.user)
+
+
+class BindWeChat(Door):
+    roles = EVERYBODY
+
+    @extend_schema(request=shapes.CodeInput, responses=shapes.StaffRecord, summary="绑定微信")
+    def post(self, request: Request) -> Response:
+        openid = openid_for(self.read(shapes.CodeInput, request.data)["code"])
+        directory_actions.bind_wechat(staff=request.user, openid=openid)
+        return self.show(shapes.StaffRecord, request.user)
+
+
+class Logout(Door):
+    roles = EVERYBODY
+
+    @extend_schema(request=None, responses={204: None}, summary="退出全部设备")
+    def post(self, request: Request) -> Response:
+        self.read(shapes.StrictSerializer, request.data)
+        directory_actions.end_sessions(staff=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SocketTicket(Door):
+    roles = EVERYBODY
+
+    @extend_schema(request=None, responses=shapes.TicketRecord, summary="领取实时连接票据（一次性，60 秒）")
+    def post(self, request: Request) -> Response:
+        self.read(shapes.StrictSerializer, request.data)
+        ticket = tickets.issue_ticket(staff=request.user, at=timezone.now())
+        return Response({"ticket": ticket, "expires_in": tickets.TICKET_SECONDS})
+
+
+class Offers(Door):
+    roles = ANSWERING
+
+    @extend_schema(parameters=_PAGED, responses=shapes.OfferPage, summary="待接单")
+    def get(self, request: Request) -> Response:
+        asked = self.read(shapes.ListInput, request.query_params.dict())
+        return self.page(dispatch.open_offers(request.user), shapes.OfferRecord, asked)
+
+
+class OneOffer(Door):
+    roles = ANSWERING
+
+    @extend_schema(responses=shapes.OfferRecord, summary="一张要约")
+    def get(self, request: Request, offer_no: str) -> Response:
+        return self.show(shapes.OfferRecord, dispatch.offer_for(staff=request.user, offer_no=offer_no))
+
+    def answer(self, act: Callable[..., Any], offer_no: str, **given: Any) -> Response:
+        """Answer an offer and show it; a refusal carries the offer as it is now."""
+        staff = self.request.user
+        dispatch.offer_for(staff=staff, offer_no=offer_no)
+        try:
+            act(offer_no=offer_no, staff=staff, at=timezone.now(), **given)
+        except NotFound:
+            raise
+        except Refusal as refusal:
+            fresh = dispatch.offer_for(staff=staff, offer_no=offer_no)
+            raise StaleRecord(refusal, shapes.OfferRecord(fresh, context={"request": self.request}).data) from refusal
+        return self.show(shapes.OfferRecord, dispatch.offer_for(staff=staff, offer_no=offer_no))
+
+
+class AcceptOffer(OneOffer):
+    http_method_names: ClassVar = ["post", "options"]
+
+    @extend_schema(request=shapes.VersionInput, responses=shapes.OfferRecord, summary="接单")
+    def post(self, request: Request, offer_no: str) -> Response:
+        return self.answer(dispatch_actions.accept_offer, offer_no, **self.read(shapes.VersionInput, request.data))
+
+
+class DeclineOffer(OneOffer):
+    http_method_names: ClassVar = ["post", "options"]
+
+    @extend_schema(request=shapes.DeclineInput, responses=shapes.OfferRecord, summary="拒单")
+    def post(self, request: Request, offer_no: str) -> Response:
+        return self.answer(dispatch_actions.decline_offer, offer_no, **self.read(shapes.DeclineInput, request.data))
+
+
+class Works(Door):
+    roles = WORKING
+
+    @extend_schema(parameters=[*_PAGED, OpenApiParameter("state", str)], responses=shapes.WorkPage, summary="我的履约单")
+    def get(self, request: Request) -> Response:
+        asked = self.read(shapes.WorkListInput, request.query_params.dict())
+        works = fulfilment.works_with_details(request.user)
+        if asked["state"]:
+            works = works.filter(state=asked["state"])
+        return self.page(works, shapes.WorkRecord, asked)
+
+
+class OneWork(Door):
+    roles = WORKING
+
+    @extend_schema(responses=shapes.WorkRecord, summary="一张履约单")
+    def get(self, request: Request, fo_no: str) -> Response:
+        return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=request.user, fo_no=fo_no))
+
+
+class WorkStep(OneWork):
+    """A step of the work: one view class per step, differing in action and input only."""
+
+    http_method_names: ClassVar = ["post", "options"]
+    act: ClassVar[Callable[..., Any]]
+    shape: ClassVar[type[Serializer[Any]]] = shapes.VersionInput
+
+    def post(self, request: Request, fo_no: str) -> Response:
+        given = self.read(self.shape, request.data)
+        fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
+        try:
+            type(self).act(fo_no=fo_no, staff=request.user, at=timezone.now(), **given)
+        except NotFound:
+            raise
+        except Refusal as refusal:
+            fresh = fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
+            raise StaleRecord(refusal, shapes.WorkRecord(fresh, context={"request": request}).data) from refusal
+        return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=request.user, fo_no=fo_no))
+
+
+def _step(name: str, act: Callable[..., Any], summary: str, shape: type[Serializer[Any]] = shapes.VersionInput) -> type[WorkStep]:
+    view = type(name, (WorkStep,), {"act": staticmethod(act), "shape": shape})
+    return extend_schema(request=shape, responses=shapes.WorkRecord, summary=summary)(view)
+
+
+ShipWork = _step("ShipWork", fulfilment_actions.ship_work, "发货", shapes.ShipInput)
+DeliverWork = _step("DeliverWork", fulfilment_actions.deliver_work, "送达")
+ScheduleVisit = _step("ScheduleVisit", fulfilment_actions.schedule_visit, "预约上门", shapes.ScheduleInput)
+InstallWork = _step("InstallWork", fulfilment_actions.install_work, "安装完成")
+CompleteWork = _step("CompleteWork", fulfilment_actions.complete_work, "凭核销码完工", shapes.CompleteInput)
+ConfirmCancel = _step("ConfirmCancel", fulfilment_actions.confirm_cancel, "同意取消")
+
+
+class Receiver(Door):
+    roles = WORKING
+
+    @extend_schema(request=None, responses=shapes.ReceiverRecord, summary="查看收件人（每次查看都有记录）")
+    def post(self, request: Request, fo_no: str) -> Response:
+        self.read(shapes.StrictSerializer, request.data)
+        fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
+        receiver = lifecycle_actions.reveal_receiver(fo_no=fo_no, staff=request.user, door="api", at=timezone.now())
+        return self.show(shapes.ReceiverRecord, receiver)
+
+
+class Statements(Door):
+    roles = COUNTING
+
+    @extend_schema(parameters=_PAGED, responses=shapes.StatementPage, summary="结算单")
+    def get(self, request: Request) -> Response:
+        asked = self.read(shapes.ListInput, request.query_params.dict())
+        return self.page(settlement.statements_for(request.user), shapes.StatementRecord, asked)
+
+
+class OneStatement(Door):
+    roles = COUNTING
+
+    @extend_schema(responses=shapes.StatementRecord, summary="一张结算单")
+    def get(self, request: Request, statement_no: str) -> Response:
+        return self.show(shapes.StatementRecord, settlement.statement_for(staff=request.user, statement_no=statement_no))
+
+
+class ConfirmStatement(Door):
+    roles = COUNTING
+
+    @extend_schema(request=None, responses=shapes.StatementRecord, summary="确认结算单")
+    def post(self, request: Request, statement_no: str) -> Response:
+        self.read(shapes.StrictSerializer, request.data)
+        settlement.statement_for(staff=request.user, statement_no=statement_no)
+        settlement_actions.confirm_statement(statement_no=statement_no, staff=request.user, at=timezone.now())
+        return self.show(shapes.StatementRecord, settlement.statement_for(staff=request.user, statement_no=statement_no))

@@ -1,0 +1,184 @@
+"""Fills an empty database with the demo brand. Run twice, it changes nothing the second time."""
+
+import random
+from datetime import datetime, time
+
+from django.db import transaction
+
+from bots.models import ChatIdentity
+from dealers.models import Dealer, Division, ServiceArea, Skill, SplitRule, Staff
+from inventory.ledger import actions as ledger
+from inventory.ledger.rules import NewMovement
+from inventory.models import Level, Node, Sku
+from oms_project.demo import brand
+from orders.models import ChannelAccount, FreightTemplate, LadderPolicy, LadderStep, Product, ProductPart, RoutingPolicy
+
+SEED = 20261125
+ALL_SKILLS = ("deliver", "install:furniture", "install:appliance")
+
+
+def is_seeded() -> bool:
+    return Dealer.objects.exists()
+
+
+@transaction.atomic
+def seed_everything(*, at: datetime, platform_url: str) -> None:
+    """The whole demo in one transaction; the caller has loaded the divisions. `platform_url` is the demo 抖店's API."""
+    _goods()
+    dealers = _dealers()
+    nodes = _nodes(dealers)
+    _staff(dealers)
+    _rules(at)
+    _stock(nodes, at)
+    ChannelAccount.objects.create(
+        channel="doudian",
+        shop=brand.SHOP,
+        name=brand.SHOP_NAME,
+        app_key=brand.APP_KEY,
+        app_secret=brand.APP_SECRET,
+        access_token="demo-token",
+        api_base=platform_url,
+    )
+
+
+def _goods() -> None:
+    skus = [
+        Sku(code=code, name=name, category=category, weight_g=weight, supply_price_fen=supply, install_skill=skill)
+        for code, name, category, weight, _, supply, skill in brand.GOODS
+    ]
+    skus += [
+        Sku(code=code, name=name, category=category, kind=kind, supply_price_fen=supply)
+        for code, name, category, kind, supply in brand.INTANGIBLES
+    ]
+    by_code = {sku.code: sku for sku in Sku.objects.bulk_create(skus)}
+    singles = [Product(code=sku.code, name=sku.name) for sku in by_code.values()]
+    combos = [Product(code=code, name=name) for code, name, _, _ in brand.COMBOS]
+    products = {product.code: product for product in Product.objects.bulk_create([*singles, *combos])}
+    parts = [ProductPart(product=products[code], sku=sku) for code, sku in by_code.items()]
+    parts += [
+        ProductPart(product=products[code], sku=by_code[sku_code], quantity=quantity, weight=weight)
+        for code, _, components, _ in brand.COMBOS
+        for sku_code, quantity, weight in components
+    ]
+    ProductPart.objects.bulk_create(parts)
+
+
+def _dealers() -> list[Dealer]:
+    luck = random.Random(SEED)
+    dealers = Dealer.objects.bulk_create(
+        Dealer(
+            code=f"D{number:03d}",
+            name=name,
+            tier=tier,
+            division_code=home,
+            opens_at=time(0, 0) if number == 1 else time(8, 0),
+            closes_at=time(23, 59),
+            capacity_per_day=2000,
+            accepted_count=(asked := luck.randint(40, 400)),
+            refused_count=int(asked * luck.uniform(0.05, 0.35)),
+        )
+        for number, (name, home, _, tier) in enumerate(brand.DEALERS, start=1)
+    )
+    skills = [Skill(dealer=dealer, code=code) for dealer in dealers for code in ALL_SKILLS]
+    Skill.objects.bulk_create(skills)
+    areas = {}
+    for dealer in dealers:
+        areas[(dealer.pk, dealer.division_code[:4])] = ServiceArea.Kind.TERRITORY
+        areas.setdefault((dealer.pk, dealer.division_code[:2]), ServiceArea.Kind.NEIGHBOUR)
+    ServiceArea.objects.bulk_create(
+        ServiceArea(dealer_id=dealer_id, division_code=code, kind=kind) for (dealer_id, code), kind in areas.items()
+    )
+    return dealers
+
+
+def _nodes(dealers: list[Dealer]) -> list[Node]:
+    rows: list[tuple[str, str, str, str, Dealer | None]] = [(*own, None) for own in brand.OWN_NODES]
+    for dealer, (_, home, second, _) in zip(dealers, brand.DEALERS, strict=True):
+        rows.append((f"{dealer.code}-W", f"{dealer.name}仓", "dealer", home, dealer))
+        if second:
+            rows.append((f"{dealer.code}-S", f"{dealer.name}体验店", "store", second, dealer))
+    places = Division.objects.in_bulk([row[3] for row in rows])
+    return Node.objects.bulk_create(
+        Node(code=code, name=name, kind=kind, division_code=division, dealer=dealer, lng=places[division].lng, lat=places[division].lat)
+        for code, name, kind, division, dealer in rows
+    )
+
+
+def _staff(dealers: list[Dealer]) -> None:
+    def add(phone: str, name: str, role: str, dealer: Dealer | None = None) -> Staff:
+        is_hq = dealer is None
+        return Staff.objects.create_user(
+            phone, brand.DEMO_PASSWORD, name=name, role=role, dealer=dealer, is_staff=is_hq, is_superuser=role == "admin"
+        )
+
+    add("13800000001", "林总", "admin")
+    add("13800000002", "小鹿（运营）", "operator")
+    add("13800000003", "周会计", "finance")
+    played = dealers[0]
+    people = [
+        add("13900010001", "陈老板", "owner", played),
+        add("13900010002", "小王", "clerk", played),
+        add("13900010003", "李师傅", "installer", played),
+    ]
+    ChatIdentity.objects.bulk_create(
+        ChatIdentity(platform="local", tenant="demo", user_id=person.phone, staff=person) for person in people
+    )
+    owner = Staff.objects.get(phone="13900010001")
+    roles = (("owner", "老板"), ("clerk", "店员"), ("installer", "师傅"))
+    Staff.objects.bulk_create(
+        # One password for all demo people: hashing it once keeps the first start short.
+        Staff(phone=f"139{number:04d}{place:04d}", name=f"{dealer.name[:2]}{label}", role=role, dealer=dealer, password=owner.password)
+        for number, dealer in enumerate(dealers[1:], start=2)
+        for place, (role, label) in enumerate(roles, start=1)
+    )
+
+
+def _rules(at: datetime) -> None:
+    RoutingPolicy.objects.create(name="默认路由策略", is_published=True)
+    FreightTemplate.objects.bulk_create(
+        [
+            FreightTemplate(node_kind="hq", first_fen=3500, step_fen=260, km_fen=0, install_fen=12000, base_days=2, km_per_day=700),
+            FreightTemplate(node_kind="region", first_fen=2600, step_fen=200, km_fen=1, install_fen=11000, km_per_day=600),
+            FreightTemplate(node_kind="dealer", first_fen=1500, step_fen=60, km_fen=150, install_fen=6500, km_per_day=400, max_km=800),
+            FreightTemplate(node_kind="store", first_fen=1800, step_fen=80, km_fen=200, install_fen=7500, km_per_day=300, max_km=300),
+        ]
+    )
+    ladder = LadderPolicy.objects.create(name="默认派单阶梯", priority=10)
+    LadderStep.objects.bulk_create(
+        [
+            LadderStep(policy=ladder, position=1, target="territory", seconds=90, max_offers=2),
+            LadderStep(policy=ladder, position=2, target="neighbour", seconds=60, max_offers=2),
+            LadderStep(policy=ladder, position=3, target="hq", seconds=60, max_offers=1),
+        ]
+    )
+    dealer_rules = [
+        ("SVC-BASE", "基础服务费", "service_fee", "fixed", 2000, "0", {}),
+        ("SVC-INST", "安装服务费", "service_fee", "per_unit", 6000, "0", {"needs_install": True}),
+        ("COM-STD", "标准佣金", "commission", "percent", 0, "6", {"group": "commission", "priority": 1}),
+        ("COM-GOLD", "金牌佣金", "commission", "percent", 0, "8", {"group": "commission", "priority": 5, "dealer_tier": "gold"}),
+        ("DIFF-STD", "差价返还", "price_diff", "price_diff", 0, "30", {}),
+    ]
+    published = {"effective_from": at.replace(month=1, day=1, hour=0, minute=0), "state": "published"}
+    SplitRule.objects.bulk_create(
+        SplitRule(code=code, name=name, component=component, mode=mode, amount_fen=amount, percent=percent, **extra, **published)
+        for code, name, component, mode, amount, percent, extra in dealer_rules
+    )
+    SplitRule.objects.create(
+        code="ANCHOR", name="主播佣金", component="commission", payee="anchor", mode="percent", percent="3", **published
+    )
+
+
+def _stock(nodes: list[Node], at: datetime) -> None:
+    """Believable imbalance: HQ has everything, dealers carry a part, some shelves are nearly empty."""
+    luck = random.Random(SEED)
+    goods = list(Sku.objects.filter(kind=Sku.Kind.PHYSICAL).order_by("code"))
+    carry = {"hq": 1.0, "region": 0.85, "dealer": 0.6, "store": 0.35}
+    scale = {"hq": 900, "region": 220, "dealer": 40, "store": 8}
+    movements = [
+        NewMovement(node.pk, sku.pk, "receipt", max(1, int(scale[node.kind] * luck.lognormvariate(-0.3, 0.9))), f"seed:{node.code}:{sku.code}", "期初")
+        for node in nodes
+        for sku in goods
+        if luck.random() < carry[node.kind]
+    ]
+    ledger.post(movements=movements, actor="demo", at=at)
+    Level.objects.filter(node__kind__in=["hq", "region"]).update(safety_stock=5)
