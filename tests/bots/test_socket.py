@@ -1,0 +1,65 @@
+"""The live socket: who may listen, and that a resumed listener misses nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from channels.db import database_sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.db import transaction
+
+from bots.hub import QUEUE, Hub, Member
+from bots.miniapp.socket import FeedSocket
+from bots.miniapp.tickets import issue_ticket, use_ticket
+from oms_project import events
+from oms_project.journal import actions as journal
+from oms_project.journal.feed import Cursor, FeedEntry
+from tests.make import make_dealer, make_staff
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _statement(dealer_id: int, number: int, at: datetime) -> None:
+    with transaction.atomic():
+        journal.record(events.StatementReady(statement_no=f"S{number}", dealer_id=dealer_id, closing_fen=1), actor="t", at=at)
+
+
+def test_a_ticket_opens_once_and_not_after_a_minute(at: datetime) -> None:
+    staff = make_staff(make_dealer())
+    ticket = issue_ticket(staff, at)
+    late = issue_ticket(staff, at)
+    assert use_ticket(ticket, at) == staff
+    assert use_ticket(ticket, at) is None
+    assert use_ticket(late, at + timedelta(seconds=60)) is None
+    assert use_ticket("wrong", at) is None
+
+
+def test_a_full_queue_loses_its_member_and_says_so(at: datetime) -> None:
+    hub, member = Hub(), Member("ops")
+    hub.join(member)
+    for number in range(QUEUE + 1):
+        hub.publish(FeedEntry(Cursor(0, number), "order.held", frozenset({"ops"}), {}, at))
+    assert member.lost.is_set()
+    assert member.queue.qsize() == QUEUE
+
+
+@pytest.mark.asyncio
+async def test_a_dealer_resumes_with_its_own_entries_only(at: datetime) -> None:
+    def given() -> tuple[int, str]:
+        mine, other = make_dealer(), make_dealer()
+        for number in range(3):
+            _statement(mine.pk, number, at)
+            _statement(other.pk, 100 + number, at)
+        return mine.pk, issue_ticket(make_staff(mine), datetime.now(UTC))
+
+    _, ticket = await database_sync_to_async(given)()
+    socket = WebsocketCommunicator(FeedSocket.as_asgi(), f"/ws/feed?ticket={ticket}&cursor=0-0")
+    assert (await socket.connect())[0]
+    assert orjson.loads(await socket.receive_from()) == {"type": "hello", "cursor": "0-0"}
+    heard = [orjson.loads(await socket.receive_from())["payload"]["statement_no"] for _ in range(3)]
+    assert heard == ["S0", "S1", "S2"]
+    assert await socket.receive_nothing(0.05)
+    await socket.disconnect()
+    again = WebsocketCommunicator(FeedSocket.as_asgi(), f"/ws/feed?ticket={ticket}")
+    await again.connect()
+    assert (await again.receive_output())["code"] == 4401
