@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
-from channels.testing import WebsocketCommunicator
 from django.db import transaction
 
 from bots.hub import QUEUE, Hub, Member
@@ -43,6 +43,14 @@ def test_a_full_queue_loses_its_member_and_says_so(at: datetime) -> None:
     assert member.queue.qsize() == QUEUE
 
 
+async def _open(query: str) -> ApplicationCommunicator:
+    scope = {"type": "websocket", "path": "/ws/feed", "query_string": query.encode(), "headers": []}
+    socket = ApplicationCommunicator(FeedSocket.as_asgi(), scope)
+    await socket.send_input({"type": "websocket.connect"})
+    assert (await socket.receive_output())["type"] == "websocket.accept"
+    return socket
+
+
 @pytest.mark.asyncio
 async def test_a_dealer_resumes_with_its_own_entries_only(at: datetime) -> None:
     def given() -> tuple[int, str]:
@@ -53,13 +61,14 @@ async def test_a_dealer_resumes_with_its_own_entries_only(at: datetime) -> None:
         return mine.pk, issue_ticket(make_staff(mine), datetime.now(UTC))
 
     _, ticket = await database_sync_to_async(given)()
-    socket = WebsocketCommunicator(FeedSocket.as_asgi(), f"/ws/feed?ticket={ticket}&cursor=0-0")
-    assert (await socket.connect())[0]
-    assert orjson.loads(await socket.receive_from()) == {"type": "hello", "cursor": "0-0"}
-    heard = [orjson.loads(await socket.receive_from())["payload"]["statement_no"] for _ in range(3)]
+    socket = await _open(f"ticket={ticket}&cursor=0-0")
+    assert orjson.loads((await socket.receive_output())["text"]) == {"type": "hello", "cursor": "0-0"}
+    heard = [orjson.loads((await socket.receive_output())["text"])["payload"]["statement_no"] for _ in range(3)]
     assert heard == ["S0", "S1", "S2"]
     assert await socket.receive_nothing(0.05)
-    await socket.disconnect()
-    again = WebsocketCommunicator(FeedSocket.as_asgi(), f"/ws/feed?ticket={ticket}")
-    await again.connect()
+    await socket.send_input({"type": "websocket.receive", "text": "ping"})
+    assert (await socket.receive_output())["text"] == "pong"
+    await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+    await socket.wait()
+    again = await _open(f"ticket={ticket}")
     assert (await again.receive_output())["code"] == 4401
