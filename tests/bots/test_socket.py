@@ -11,6 +11,7 @@ from django.db import transaction
 from bots.hub import QUEUE, Hub, Member
 from bots.miniapp.socket import FeedSocket
 from bots.miniapp.tickets import issue_ticket, use_ticket
+from dealers.models import Staff
 from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.journal.feed import Cursor, FeedEntry
@@ -72,3 +73,18 @@ async def test_a_dealer_resumes_with_its_own_entries_only(at: datetime) -> None:
     await socket.wait()
     again = await _open(f"ticket={ticket}")
     assert (await again.receive_output())["code"] == 4401
+
+
+@pytest.mark.asyncio
+async def test_a_changed_session_version_closes_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given() -> tuple[Staff, str]:
+        staff = make_staff(make_dealer())
+        return staff, issue_ticket(staff, datetime.now(UTC))
+
+    monkeypatch.setattr("bots.miniapp.socket.RECHECK_SECONDS", 0.02)
+    staff, ticket = await database_sync_to_async(given)()
+    socket = await _open(f"ticket={ticket}")
+    assert orjson.loads((await socket.receive_output())["text"])["type"] == "hello"
+    assert await socket.receive_nothing(0.1)
+    await database_sync_to_async(Staff.objects.filter(pk=staff.pk).update)(session_version=2)
+    assert (await socket.receive_output())["code"] == 4403
