@@ -1,10 +1,10 @@
-"""/live/: the live board."""
+"""The live board, to be included at /live/."""
 
 from django.urls import path
 
 from bots.live import views
 
 urlpatterns = [
-    path("live/", views.board, name="live"),
-    path("live/figures", views.figures, name="live-figures"),
+    path("", views.board, name="live"),
+    path("figures", views.figures, name="live-figures"),
 ]

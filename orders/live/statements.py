@@ -44,7 +44,7 @@ def orders_since(since: datetime, newest: int) -> Sequence[tuple[str, str, str, 
 def orders_by_minute(since: datetime, newest: int) -> dict[int, int]:
     """Orders per minute since 1970, cancelled ones left out."""
     is_postgres = connection.vendor == "postgresql"
-    seconds = "EXTRACT(EPOCH FROM placed_at)" if is_postgres else "STRFTIME('%%s', placed_at)"
+    seconds = "EXTRACT(EPOCH FROM placed_at)" if is_postgres else "STRFTIME('%%s', SUBSTR(placed_at, 1, 19))"
     minute = f"FLOOR({seconds} / 60)::bigint" if is_postgres else f"CAST({seconds} AS INTEGER) / 60"
     return dict(
         _rows(
