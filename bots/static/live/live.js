@@ -129,7 +129,7 @@ function drawMap(provinces) {
     tile.title = `${one.name} ${whole.format(one.orders)} 单 ¥${yuan(one.amount_fen)}`;
     const heat = Math.sqrt(one.orders / most);
     tile.style.setProperty("--heat", heat.toFixed(3));
-    tile.classList.toggle("hot", heat > 0.62);
+    tile.classList.toggle("hot", heat > 0.9);
     if (was && one.orders > was) tile.animate([{ outlineColor: "#7df9ff" }, { outlineColor: "transparent" }], 900);
   }
 }
