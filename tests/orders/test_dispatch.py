@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from dealers.models import Dealer
+from dealers.models import Dealer, ServiceArea
 from inventory.models import Level, Reservation
 from inventory.reservations import actions as reservations
 from oms_project import events
@@ -17,8 +17,8 @@ from oms_project.refusal import NotFound, Stale
 from orders.dispatch import actions as dispatch
 from orders.dispatch import queries
 from orders.dispatch.actions import NoStockThere, OfferGone, ReasonNeeded
-from orders.models import FulfillmentOrder, Offer, Order, OrderHold, RoutingDecision
-from tests.make import make_level, make_node, make_order, make_sku, make_staff
+from orders.models import FulfillmentOrder, LadderStep, Offer, Order, OrderHold, RoutingDecision
+from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_order, make_sku, make_staff
 from tests.orders.dispatch_world import World, forget, make_world, subscribed
 
 pytestmark = pytest.mark.django_db
@@ -426,3 +426,26 @@ def test_a_dealer_with_two_places_is_not_asked_twice(world: World, relay_all: Re
     relay_all(at)
     asked = list(Offer.objects.order_by("round").values_list("dealer__code", flat=True))
     assert asked == ["D001", "D002"]
+
+
+@pytest.mark.parametrize(("max_offers", "asked"), [(2, 3), (9, 6)])
+def test_nobody_is_asked_twice_and_a_rung_has_its_limit(
+    world: World, relay_all: Relay, at: datetime, max_offers: int, asked: int
+) -> None:
+    LadderStep.objects.update(max_offers=max_offers)
+    for number in range(4):
+        dealer = make_dealer(f"D01{number}", territory=())
+        ServiceArea.objects.create(dealer=dealer, division_code=SUZHOU_WUZHONG, kind="neighbour")
+        make_level(make_node(dealer, code=f"N-D01{number}"), world.sofa)
+    forget()
+    opened(world, relay_all, at)
+    moment = at
+    while offer := Offer.objects.filter(state="pending").first():
+        moment = offer.expires_at
+        assert dispatch.expire_due(at=moment) == 1
+        relay_all(moment)
+    work = FulfillmentOrder.objects.get()
+    assert (work.state, work.node, Offer.objects.count()) == ("accepted", world.hq_node, asked)
+    assert len(set(Offer.objects.values_list("dealer_id", flat=True))) == asked
+    assert list(Offer.objects.order_by("round").values_list("round", flat=True)) == list(range(1, asked + 1))
+    assert Reservation.objects.filter(state="open").get().level == world.level(world.hq_node)
