@@ -231,7 +231,8 @@ def accept_offer(*, offer_no: str, staff: Staff, at: datetime, version: int | No
         if offer.state == Offer.State.ACCEPTED:
             return offer
         raise OfferGone(rules.GONE[offer.state])
-    lifecycle.move_work(work_id=offer.work_id, to=FulfillmentOrder.State.ACCEPTED, actor=f"staff:{staff.pk}", at=at)
+    accepted, actor = FulfillmentOrder.State.ACCEPTED, f"staff:{staff.pk}"
+    offer.work = lifecycle.move_work(work_id=offer.work_id, to=accepted, actor=actor, at=at)
     return _tell_answer(offer, staff, at)
 
 
@@ -274,7 +275,7 @@ def _close(offer: Offer, state: str, staff: Staff, at: datetime, **fields: str) 
 
 
 def _tell_answer(offer: Offer, staff: Staff, at: datetime) -> Offer:
-    offer.refresh_from_db()
+    offer.refresh_from_db(fields=["state", "version", "answered_at", "answered_by", "decline_reason", "note"])
     closed = ClosedOffer(
         offer.pk,
         offer.offer_no,
