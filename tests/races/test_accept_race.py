@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from dealers.models import Dealer, Staff
+from dealers.models import Dealer, ServiceArea, Staff
 from inventory.models import Level
 from oms_project import events
 from oms_project.journal.models import Entry
@@ -19,7 +19,7 @@ from orders.dispatch import actions as dispatch
 from orders.dispatch import statements
 from orders.models import FulfillmentOrder, Offer
 from tests.make import make_level, make_order, make_sku, make_staff
-from tests.orders.dispatch_world import World, make_world, subscribed
+from tests.orders.dispatch_world import World, forget, make_world, subscribed
 
 ANSWERS, AT_ONCE = 200, 20
 
@@ -202,7 +202,9 @@ class TestThreads:
         baskets = [(lamp, world.sofa), (world.sofa, lamp), (lamp,), (world.sofa,)]
         refused = [make_order(*baskets[number % 4]).pk for number in range(40)]
         dispatch.route_orders(order_ids=refused, actor="test", at=at)
-        fresh = [make_order(*baskets[number % 4]).pk for number in range(40)]
+        ServiceArea.objects.create(dealer=world.neighbour, division_code="320507")
+        forget()
+        fresh = [make_order(*baskets[number % 4], division_code=("320507", "320506")[number % 8 // 4]).pk for number in range(40)]
         over = Offer.objects.get(work__order_id=refused[0]).expires_at
         assert dispatch.expire_due(at=over) == 40
         told = Entry.objects.filter(name="offer.closed").order_by("-id")
@@ -210,10 +212,14 @@ class TestThreads:
         calls: list[Callable[[], Any]] = []
         for start in range(0, 40, 4):
             calls.append(lambda some=facts[start : start + 4]: dispatch.on_offer_closed(some, at=over))
-            calls.append(lambda ids=fresh[start : start + 4]: dispatch.route_orders(order_ids=ids, actor="test", at=over))
+            calls.append(
+                lambda ids=fresh[start // 8 * 8 : start // 8 * 8 + 8][start % 8 // 4 :: 2]: dispatch.route_orders(
+                    order_ids=ids, actor="test", at=over
+                )
+            )
         at_once(calls)
-        assert Offer.objects.filter(state="pending", dealer=world.neighbour).count() == 40
-        assert Offer.objects.filter(state="pending", dealer=world.home).count() == 40
+        assert Offer.objects.filter(state="pending", dealer=world.neighbour).count() == 60
+        assert Offer.objects.filter(state="pending", dealer=world.home).count() == 20
         held = {node.pk: sum(level.held for level in Level.objects.filter(node=node)) for node in nodes}
-        assert list(held.values()) == [0, 60, 60]
+        assert list(held.values()) == [0, 90, 30]
         assert Dealer.objects.get(pk=world.home.pk).refused_count == 40
