@@ -222,7 +222,7 @@ def send_card(user_id: str, key: str, card: Card) -> list[str]:
     try:
         result = _client().call("message/send", body)
     except PermanentFailure as failure:
-        if failure.__cause__ is None and failure.args[1:] == (_TASK_ID_REPEATED,):
+        if failure.args[1:] == (_TASK_ID_REPEATED,):
             return []
         raise
     return [result["response_code"]] if result.get("response_code") else []
