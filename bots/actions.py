@@ -126,8 +126,9 @@ def _click(inbound: Inbound, at: datetime) -> ClickAnswer:
         action, offer_no, version = read_value(inbound.value)
     except ValueError:
         return ClickAnswer(ending="按钮无法识别")
-    if at - inbound.sent_at > commands.TOO_OLD:
-        return ClickAnswer(ending=commands.EXPIRED)
     reason = inbound.selected.get("reason", "")
-    reply = commands.press(staff=staff, action=action, offer_no=offer_no, version=version, at=at, reason=reason)
+    if at - inbound.sent_at > commands.TOO_OLD:
+        reply = commands.as_it_stands(staff=staff, offer_no=offer_no, note=commands.EXPIRED)
+    else:
+        reply = commands.press(staff=staff, action=action, offer_no=offer_no, version=version, at=at, reason=reason)
     return ClickAnswer(ending=reply.ending, card=reply.card)

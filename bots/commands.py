@@ -83,14 +83,17 @@ def press(*, staff: Staff, action: str, offer_no: str, version: int, at: datetim
             dispatch.decline_offer(offer_no=offer_no, staff=staff, reason=reason, at=at, version=version)
         else:
             note = "请先选择拒单原因，再按拒单"
-    except NotFound as refusal:
-        return Reply(refusal.message, ending="这张单不在您名下")
     except Refusal as refusal:
         note = refusal.message
+    return as_it_stands(staff=staff, offer_no=offer_no, note=note)
+
+
+def as_it_stands(*, staff: Staff, offer_no: str, note: str) -> Reply:
+    """The card of an offer as it is now: live again with a note while open, else its ending."""
     try:
         facts = facts_of(offers.offer_for(staff=staff, offer_no=offer_no))
     except Refusal as refusal:
-        return Reply(note or refusal.message, ending=note or "已处理")
+        return Reply(note or refusal.message, ending="这张单不在您名下")
     if facts.state == "pending":
         return Reply(f"{facts.label} {note}", card=cards.offer_card(facts, note))
     ending = cards.closed_text(facts.state, by=facts.answered_by, at=facts.answered_at, reason=facts.reason)
