@@ -179,7 +179,7 @@ _NEGATION = re.compile(r"不|别|没|未|无法|莫|勿|甭|拒接|放弃|撤销
 _QUESTION = re.compile(r"\?|吗|么$|呢|是否|能否|可否|怎|什么|谁|多少|几|为何|哪|要不要|是不是")
 _ADDRESSED = re.compile(r"@\S")
 _STARTS: tuple[tuple[re.Pattern[str], Verb], ...] = tuple(
-    (re.compile(rf"(?:{words})(?:$|[\s:#\d第订单]|了|啦|吧)"), verb)
+    (re.compile(rf"(?:{words})(?:$|[\s:#\d第]|订单|了|啦|吧)"), verb)
     for words, verb in (
         ("拒绝接单|拒单|拒绝", Verb.DECLINE),
         ("我来接|我接单|我接|接单|抢单|接", Verb.ACCEPT),

@@ -161,7 +161,7 @@ for (const word of ["接单 ", "拒单 ", "发货 ", "送达 ", "预约 ", "安�
   const button = make("button", "", word.trim());
   button.type = "button";
   button.addEventListener("click", () => {
-    at("text").value = word.endsWith(" ") ? word : `@${chat.bot} ${word}`;
+    at("text").value = word;
     at("text").focus();
   });
   at("quick").append(button);
