@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 from bots import actions
 from bots.transports import wecom
 from bots.transports.inbound import Forged, Inbound
+from oms_project.journal.bell import bell
 
 log = logging.getLogger("yipan.bots")
 
@@ -40,6 +41,7 @@ def _take(inbound: Inbound) -> HttpResponse:
     at = timezone.now()
     if inbound.kind == "text":
         actions.take_text(inbound=inbound, at=at)
+        bell.ring()
     elif inbound.kind == "click":
         answer = actions.take_click(inbound=inbound, at=at)
         xml = wecom.card_xml(inbound, answer.card) if answer.card else wecom.button_xml(inbound, answer.ending)
