@@ -127,6 +127,6 @@ def _phone(room: str) -> list[dict[str, str]]:
         redeem_code__used_at=None, redeem_code__isnull=False, state__in=["accepted", "shipped", "delivered", "installed"]
     )
     return [
-        {"no": str(work.short_no), "text": f"【一盘】您的{work.summary}完工后，请把核销码 {work.redeem_code.code} 告诉师傅。"}
+        {"no": str(work.short_no), "text": f"【一盘】「{work.summary}」完工后，请把核销码 {work.redeem_code.code} 告诉师傅。"}
         for work in works.select_related("redeem_code").order_by("-moved_at")[:5]
     ]

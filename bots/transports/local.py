@@ -20,9 +20,10 @@ def send_text(room: str, text: str, *, sender: str = BOT, at: datetime) -> None:
 
 def close_card(key: str, state: str, ending: str) -> None:
     """Take the buttons of a card away and say how the offer ended."""
-    for line in ChatMessage.objects.filter(card_key=key).exclude(card=None):
-        closed = close(Card.from_dict(line.card), state, ending)
-        ChatMessage.objects.filter(pk=line.pk).update(card=closed.as_dict())
+    for line in ChatMessage.objects.filter(card_key=key):
+        if line.card:
+            closed = close(Card.from_dict(line.card), state, ending)
+            ChatMessage.objects.filter(pk=line.pk).update(card=closed.as_dict())
 
 
 def redraw_card(key: str, card: Card) -> None:

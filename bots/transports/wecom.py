@@ -121,9 +121,11 @@ def _inbound(raw: Mapping[str, Any]) -> Inbound:
 def _selected(raw: Any) -> dict[str, str]:
     """{question: first option}; one item parses as a dict, several as a list."""
     items = raw.get("SelectedItem") if isinstance(raw, dict) else None
-    picked = {}
+    picked: dict[str, str] = {}
     for item in items if isinstance(items, list) else [items]:
-        options = item.get("OptionIds") if isinstance(item, dict) else None
+        if not isinstance(item, dict):
+            continue
+        options = item.get("OptionIds")
         option = options.get("OptionId") if isinstance(options, dict) else None
         option = option[0] if isinstance(option, list) and option else option
         if isinstance(option, str):

@@ -136,7 +136,7 @@ def test_the_customers_phone_shows_the_code_in_a_demonstration_only(
 ) -> None:
     RedeemCode.objects.create(work=group.work, code="832100", made_at=at)
     type(group.work).objects.update(state="accepted", accepted_at=at)
-    assert look(client)["phone"] == [{"no": group.no, "text": "【一盘】您的沙发 ×1完工后，请把核销码 832100 告诉师傅。"}]
+    assert look(client)["phone"] == [{"no": group.no, "text": "【一盘】「沙发 ×1」完工后，请把核销码 832100 告诉师傅。"}]
     settings.DEMO, settings.DEBUG = False, True
     assert look(client)["phone"] == []
 
