@@ -62,7 +62,7 @@ def open_message(query: Mapping[str, str], body: bytes, *, at: datetime) -> Inbo
     message = _parse(_open(query, str(_parse(body).get("Encrypt") or ""), at))
     try:
         return _inbound(message)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         raise Forged from None
 
 

@@ -361,3 +361,23 @@ def test_other_events_are_answered_and_forgotten(platform: WeCom, client: Client
     )
     assert platform.deliver(client, message, at=now).content == b""
     assert InboundEvent.objects.count() == 0
+
+
+def test_two_pumps_never_answer_the_same_text(
+    platform: WeCom, client: Client, shop: Shop, api: Api, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have listed the two texts; while the first answers one, the second takes the other."""
+    now, real, second = int(at.timestamp()), delivery._answer, []
+    for number in ("88", "89"):
+        platform.deliver(client, platform.text("zhangsan", "帮助", msg_id=number, at=now), at=now)
+
+    def answering(event_id: int, at: datetime) -> None:
+        if not second:
+            second.append(None)
+            second.append(delivery.answer_events(at=at))
+        real(event_id, at)
+
+    monkeypatch.setattr(delivery, "_answer", answering)
+    assert delivery.answer_events(at=at) == 1
+    assert second == [None, 1]
+    assert api.count("message/send") == 2
