@@ -24,6 +24,7 @@ from oms_project.journal.subscription import Fact
 from oms_project.refusal import NotFound, Refusal, Stale
 from orders.dispatch import queries, rules, statements
 from orders.dispatch.models import Offer
+from orders.dispatch.queries import Asked
 from orders.dispatch.rules import Planned
 from orders.dispatch.statements import ClosedOffer, NewOffer
 from orders.lifecycle import actions as lifecycle
@@ -230,7 +231,8 @@ def accept_offer(*, offer_no: str, staff: Staff, at: datetime, version: int | No
         if offer.state == Offer.State.ACCEPTED:
             return offer
         raise OfferGone(rules.GONE[offer.state])
-    lifecycle.move_work(work_id=offer.work_id, to=FulfillmentOrder.State.ACCEPTED, actor=f"staff:{staff.pk}", at=at)
+    accepted, actor = FulfillmentOrder.State.ACCEPTED, f"staff:{staff.pk}"
+    offer.work = lifecycle.move_work(work_id=offer.work_id, to=accepted, actor=actor, at=at)
     return _tell_answer(offer, staff, at)
 
 
@@ -273,7 +275,7 @@ def _close(offer: Offer, state: str, staff: Staff, at: datetime, **fields: str) 
 
 
 def _tell_answer(offer: Offer, staff: Staff, at: datetime) -> Offer:
-    offer.refresh_from_db()
+    offer.refresh_from_db(fields=["state", "version", "answered_at", "answered_by", "decline_reason", "note"])
     closed = ClosedOffer(
         offer.pk,
         offer.offer_no,
@@ -352,31 +354,51 @@ def _ask_next(work_ids: Sequence[int], at: datetime) -> None:
     if not works:
         return
     orders, asked = queries.as_orders(works), queries.asked_before([work.pk for work in works])
-    table = routing.routing_table(at)
-    stock = _stock_for(orders.values(), table)
-    saved: list[Saved] = []
-    offered: list[tuple[Planned, int, int]] = []
+    decisions, moved = _move_on(works, orders, asked, at)
     for work in works:
-        order, before = orders[work.pk], asked[work.pk]
-        ladder = rules.next_rung(queries.ladder_for(order.channel), before.per_rung)
-        for _ in range(ROUNDS):
-            decision = _decide_whole(order, table, stock, ladder, before.dealers, at)
-            placed = rules.plan_works(order, decision, ladder, work.fo_no)
-            if not placed or _rehome(work, placed[0], ACTOR, at):
-                break
-            stock = _stock_for(orders.values(), table)
-        else:
-            placed, decision = [], replace(decision, packages=(), reasons=(TAKEN_MEANWHILE,))
-        saved.append((order, decision, work.fo_no, before.rounds + 1))
-        if not placed:
+        if work.pk not in moved:
             reservations.release(bills=[work.fo_no], at=at)
-            lifecycle.move_work(work_id=work.pk, to="stuck", actor=ACTOR, at=at, note="；".join(decision.reasons)[:200])
-            continue
-        rules.take_from(stock, placed[0].wants)
-        if placed[0].dealer_id:
-            offered.append((placed[0], work.pk, before.rounds + 1))
+            note = "；".join(decisions[work.pk].reasons)[:200]
+            lifecycle.move_work(work_id=work.pk, to=FulfillmentOrder.State.STUCK, actor=ACTOR, at=at, note=note)
+    saved = [(orders[work.pk], decisions[work.pk], work.fo_no, asked[work.pk].rounds + 1) for work in works]
     routing_actions.save_decisions(decisions=saved, at=at)
+    offered = [(planned, work_id, asked[work_id].rounds + 1) for work_id, planned in moved.items() if planned.dealer_id]
     journal.record(*_offer(offered, at), actor=ACTOR, at=at)
+
+
+def _move_on(
+    works: Sequence[FulfillmentOrder], orders: dict[int, OrderToRoute], asked: dict[int, Asked], at: datetime
+) -> tuple[dict[int, Decision], dict[int, Planned]]:
+    """Decide refused work anew and carry its stock over; returns the decisions, and by work id what was moved.
+
+    All stock rows of a round are locked in key order before the first is touched, so that two
+    workers never wait for each other.
+    """
+    table = routing.routing_table(at)
+    decisions: dict[int, Decision] = {}
+    moved: dict[int, Planned] = {}
+    todo = list(works)
+    for _ in range(ROUNDS):
+        stock = _stock_for([orders[work.pk] for work in todo], table)
+        tried: dict[int, Planned] = {}
+        for work in todo:
+            order, before = orders[work.pk], asked[work.pk]
+            ladder = rules.next_rung(queries.ladder_for(order.channel), before.per_rung)
+            decision = decisions[work.pk] = _decide_whole(order, table, stock, ladder, before.dealers, at)
+            for planned in rules.plan_works(order, decision, ladder, work.fo_no):
+                tried[work.pk] = planned
+                rules.take_from(stock, planned.wants)
+        todo = [work for work in todo if work.pk in tried]
+        statements.lock_levels(
+            {(node_id, want.sku_id) for work in todo for want in tried[work.pk].wants for node_id in (work.node_id, want.node_id)}
+        )
+        moved.update({work.pk: tried[work.pk] for work in todo if _rehome(work, tried[work.pk], ACTOR, at)})
+        todo = [work for work in todo if work.pk not in moved]
+        if not todo:
+            break
+    for work in todo:
+        decisions[work.pk] = replace(decisions[work.pk], packages=(), reasons=(TAKEN_MEANWHILE,))
+    return decisions, moved
 
 
 def _decide_whole(

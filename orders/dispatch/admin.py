@@ -1,6 +1,6 @@
 """Ladders to configure, and the offers as they stand: by deadline, with the operator's two buttons."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,6 +10,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
+from dealers.models import Staff
 from inventory.models import Node
 from oms_project.money import yuan
 from oms_project.refusal import Refusal
@@ -75,7 +76,7 @@ class OfferAdmin(ModelAdmin):
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:
         for offer in queryset:
             try:
-                dispatch.withdraw_offer(offer_no=offer.offer_no, staff=request.user, at=timezone.now())
+                dispatch.withdraw_offer(offer_no=offer.offer_no, staff=cast(Staff, request.user), at=timezone.now())
             except Refusal as refusal:
                 messages.error(request, f"{offer.offer_no}：{refusal.message}")
             else:
@@ -89,7 +90,7 @@ class OfferAdmin(ModelAdmin):
             return
         for fo_no in sorted(set(queryset.values_list("work__fo_no", flat=True))):
             try:
-                dispatch.place_by_hand(fo_no=fo_no, node_id=int(node_id), staff=request.user, at=timezone.now())
+                dispatch.place_by_hand(fo_no=fo_no, node_id=int(node_id), staff=cast(Staff, request.user), at=timezone.now())
             except Refusal as refusal:
                 messages.error(request, f"{fo_no}：{refusal.message}")
             else:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import QuerySet
 
@@ -71,7 +70,7 @@ def offers_for(staff: Staff) -> QuerySet[Offer]:
     offers = Offer.objects.select_related("work__order", "dealer", "node")
     if staff.role in (Staff.Role.INSTALLER, Staff.Role.FINANCE):
         return offers.none()
-    return offers if staff.is_hq else offers.filter(dealer_id=staff.dealer_id)
+    return offers if staff.is_hq else offers.filter(dealer_id=staff.dealer_id or 0)
 
 
 def open_offers(staff: Staff) -> QuerySet[Offer]:

@@ -1,6 +1,6 @@
 """The SQL of offers: one named function per statement, the same on PostgreSQL and SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,3 +120,15 @@ def withdraw_offers(order_ids: Sequence[int], note: str, at: datetime) -> list[C
 def _closed(row: Sequence[Any]) -> ClosedOffer:
     offer_id, offer_no, work_id, dealer_id, opened_at, *names = row
     return ClosedOffer(offer_id, offer_no, work_id, dealer_id, read_time(opened_at), *names)
+
+
+def lock_levels(places: Collection[tuple[int, int]]) -> None:
+    """Lock the stock rows of (node id, sku id) in key order. SQLite has one writer, so nothing needs locking there."""
+    if not places or connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM inventory_level WHERE (node_id, sku_id) IN ({', '.join(['(%s, %s)'] * len(places))}) "
+            "ORDER BY id FOR UPDATE",
+            [value for place in places for value in place],
+        )
