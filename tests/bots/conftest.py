@@ -12,6 +12,8 @@ from bots import delivery
 from bots.models import ChatIdentity
 from bots.transports import wecom
 from dealers.models import Dealer, Staff
+from inventory.reservations import actions as reservations
+from inventory.reservations.rules import Want
 from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.journal.subscription import Subscription, Where
@@ -88,15 +90,11 @@ def open_shop(at: datetime, *, people: tuple[str, str] = ("zhangsan", "lisi"), *
     for staff, user in zip((owner, clerk), people, strict=True):
         bind(staff, user)
     node, sku = make.make_node(dealer), make.make_sku()
-    level = make.make_level(node, sku, on_hand=5)
+    make.make_level(node, sku, on_hand=5)
     order = make.make_order(sku, state="routed", at=at)
     piece = make.make_work(order, node, at=at, **work)
-    hold_for(piece, level.node_id, sku.pk, at)
+    assert reservations.hold(wants=[Want(piece.fo_no, node.pk, sku.pk, 1)], at=at) == {piece.fo_no}
     return Shop(dealer, owner, clerk, piece, make.make_offer(piece, expires_at=at + timedelta(hours=2), at=at))
-
-
-def hold_for(work: FulfillmentOrder, node_id: int, sku_id: int, at: datetime) -> None:
-    """The stock that dispatch holds while an offer is open."""
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Chat lines with effect: which work is meant, what is done, what is said."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -8,9 +9,12 @@ import time_machine
 from bots.commands import Room, obey
 from bots.grammar import HELP_TEXT
 from oms_project.journal.models import Entry
+from oms_project.refusal import Refusal
+from orders.fulfilment import actions as fulfilment
 from orders.models import FulfillmentOrder, Offer
 from tests import make
 from tests.bots.conftest import Shop
+from tests.conftest import NOON
 
 ONE = Room("wecom:zhangsan")
 GROUP = Room("dealer-1", is_group=True)
@@ -116,6 +120,46 @@ def test_the_group_hears_the_bot_only_when_it_is_meant(shop: Shop, at: datetime)
     assert told(shop, "@机器人 今天天气真好", at, GROUP) == HELP_TEXT
     assert told(shop, "今天天气真好", at, ONE) == HELP_TEXT
     assert told(shop, f"@机器人 接单 {shop.no}", at, GROUP).startswith(f"{shop.no} 已接单")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "args"),
+    [
+        ("发货 {} SF1234567890123", "ship_work", {"carrier": "sf", "tracking_no": "SF1234567890123"}),
+        ("发货 {} 自送", "ship_work", {"carrier": "self", "tracking_no": ""}),
+        ("已送达 {}", "deliver_work", {}),
+        (
+            "预约 {} 明天 14:00-16:00",
+            "schedule_visit",
+            {"visit_from": NOON + timedelta(days=1, hours=2), "visit_to": NOON + timedelta(days=1, hours=4)},
+        ),
+        ("安装 {}", "install_work", {}),
+        ("完工 {} 核销码 832100", "complete_work", {"code": "832100"}),
+        ("确认取消 {}", "confirm_cancel", {}),
+    ],
+)
+def test_each_verb_is_one_action(
+    shop: Shop, at: datetime, monkeypatch: pytest.MonkeyPatch, text: str, name: str, args: dict[str, Any]
+) -> None:
+    asked = []
+
+    def action(**given: Any) -> FulfillmentOrder:
+        asked.append(given)
+        return shop.work
+
+    monkeypatch.setattr(fulfilment, name, action)
+    answer = told(shop, text.format(shop.no), at)
+    assert asked == [{"fo_no": shop.work.fo_no, "staff": shop.owner, "at": at, **args}]
+    assert answer.startswith(f"{shop.no} ")
+    assert "832100" not in answer
+
+
+def test_a_refusal_is_said_with_the_number(shop: Shop, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(**given: Any) -> FulfillmentOrder:
+        raise Refusal("核销码不对，还可以试 4 次")
+
+    monkeypatch.setattr(fulfilment, "complete_work", refusing)
+    assert told(shop, f"完工 {shop.no} 832100", at) == f"{shop.no} 核销码不对，还可以试 4 次"
 
 
 def test_shipping_to_completion_by_chat(shop: Shop, at: datetime) -> None:
