@@ -58,7 +58,10 @@ def take_text(*, inbound: Inbound, at: datetime) -> bool:
 
 @transaction.atomic
 def answer_text(*, event_id: int, at: datetime) -> InboundEvent:
-    """Obey a kept text and store the answer, once; silence is done at once. Returns the event."""
+    """Obey a kept text and store the answer, once; silence is done at once. Returns the event.
+
+    A refusal is an answer and commits: a wrong redeem code stays counted.
+    """
     event = InboundEvent.objects.select_for_update().get(pk=event_id)
     if event.answer or event.done_at:
         return event

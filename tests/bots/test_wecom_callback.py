@@ -13,7 +13,7 @@ from bots import delivery
 from bots.models import CardMessage, ChatIdentity, InboundEvent
 from dealers.models import Staff
 from oms_project.journal.models import Entry
-from orders.models import Offer
+from orders.models import Offer, RedeemCode
 from tests import make
 from tests.bots.conftest import Shop, bind, open_shop
 from tests.platforms.wecom import Api, WeCom
@@ -381,3 +381,21 @@ def test_two_pumps_never_answer_the_same_text(
     assert delivery.answer_events(at=at) == 1
     assert second == [None, 1]
     assert api.count("message/send") == 2
+
+
+def test_a_wrong_code_is_counted_although_it_is_refused(
+    platform: WeCom, client: Client, shop: Shop, api: Api, at: datetime
+) -> None:
+    """The count stands in the same transaction as the answer, so whoever hears 'wrong' has used a try."""
+    now = int(at.timestamp())
+    type(shop.work).objects.update(state="delivered", accepted_at=at)
+    kept = RedeemCode.objects.create(work=shop.work, code="832100", made_at=at)
+    for n, code in enumerate(["000000"] * 5 + ["832100"]):
+        platform.deliver(client, platform.text("zhangsan", f"完工 {shop.no} {code}", msg_id=f"m{n}", at=now), at=now)
+        delivery.answer_events(at=at + timedelta(seconds=n))
+    kept.refresh_from_db()
+    assert (kept.wrong_tries, kept.used_at) == (5, None)
+    said = [body["text"]["content"] for body in api.bodies("message/send")]
+    assert len(said) == 6
+    assert all(answer.startswith(f"{shop.no} 核销码") for answer in said)
+    assert not any("832100" in answer or "000000" in answer for answer in said)
