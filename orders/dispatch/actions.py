@@ -392,7 +392,13 @@ def _move_on(
         statements.lock_levels(
             {(node_id, want.sku_id) for work in todo for want in tried[work.pk].wants for node_id in (work.node_id, want.node_id)}
         )
-        moved.update({work.pk: tried[work.pk] for work in todo if _rehome(work, tried[work.pk], ACTOR, at)})
+        reservations.release(bills=[work.fo_no for work in todo], at=at)
+        wants = _wants(tried.values())
+        held = reservations.hold(wants=wants, at=at) if wants else frozenset()
+        for work in todo:
+            if work.fo_no in held or not tried[work.pk].wants:
+                moved[work.pk] = tried[work.pk]
+                _rehome(work, tried[work.pk], ACTOR, at)
         todo = [work for work in todo if work.pk not in moved]
         if not todo:
             break
@@ -415,14 +421,10 @@ def _decide_whole(
     return whole if not whole.packages else replace(whole, packages=(), reasons=("没有一个发货点能独自完成",))
 
 
-def _rehome(work: FulfillmentOrder, planned: Planned, actor: str, at: datetime) -> bool:
-    """Carry stock and work over to another place; False when its stock went meanwhile."""
-    wants = planned.wants
-    if wants and not reservations.move(bill=work.fo_no, wants=wants, at=at):
-        return False
+def _rehome(work: FulfillmentOrder, planned: Planned, actor: str, at: datetime) -> None:
+    """Give the work to the place that now holds its stock."""
     state = FulfillmentOrder.State.OFFERED if planned.dealer_id else FulfillmentOrder.State.ACCEPTED
     lifecycle.rehome_work(work_id=work.pk, node_id=planned.node_id, dealer_id=planned.dealer_id, state=state, at=at, actor=actor)
-    return True
 
 
 @transaction.atomic
@@ -447,8 +449,9 @@ def place_by_hand(*, fo_no: str, node_id: int, staff: Staff, at: datetime) -> Fu
     order, before = queries.as_orders([work])[work.pk], queries.asked_before([work.pk])[work.pk]
     rung = queries.ladder_for(order.channel)[0]
     planned = Planned(order, fo_no, node.pk, node.dealer_id, order.lines, rung.position, rung.seconds)
-    if not _rehome(work, planned, actor, at):
+    if planned.wants and not reservations.move(bill=fo_no, wants=planned.wants, at=at):
         raise NoStockThere(f"{node.name} 的可售库存不足")
+    _rehome(work, planned, actor, at)
     if node.dealer_id:
         journal.record(*_offer([(planned, work.pk, before.rounds + 1)], at, again=True), actor=actor, at=at)
     work.refresh_from_db()

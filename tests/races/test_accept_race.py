@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from dealers.models import Staff
+from dealers.models import Dealer, Staff
+from inventory.models import Level
 from oms_project import events
 from oms_project.journal.models import Entry
 from oms_project.journal.subscription import Fact
@@ -17,7 +18,7 @@ from oms_project.refusal import Refusal
 from orders.dispatch import actions as dispatch
 from orders.dispatch import statements
 from orders.models import FulfillmentOrder, Offer
-from tests.make import make_order, make_staff
+from tests.make import make_level, make_order, make_sku, make_staff
 from tests.orders.dispatch_world import World, make_world, subscribed
 
 ANSWERS, AT_ONCE = 200, 20
@@ -191,3 +192,28 @@ class TestThreads:
         )
         assert (sum(routed), world.held()) == (30, [10, 10, 10])
         assert FulfillmentOrder.objects.count() == 30
+
+    def test_refusals_and_new_orders_never_wait_for_each_other(self, world: World, at: datetime) -> None:
+        lamp = make_sku("LAMP")
+        nodes = (world.hq_node, world.neighbour_node, world.home_node)
+        for node in nodes:
+            make_level(node, lamp, 100)
+        Level.objects.update(on_hand=100)
+        baskets = [(lamp, world.sofa), (world.sofa, lamp), (lamp,), (world.sofa,)]
+        refused = [make_order(*baskets[number % 4]).pk for number in range(40)]
+        dispatch.route_orders(order_ids=refused, actor="test", at=at)
+        fresh = [make_order(*baskets[number % 4]).pk for number in range(40)]
+        over = Offer.objects.get(work__order_id=refused[0]).expires_at
+        assert dispatch.expire_due(at=over) == 40
+        told = Entry.objects.filter(name="offer.closed").order_by("-id")
+        facts = [Fact(entry.pk, entry.name, entry.subject, "", entry.payload, at) for entry in told]
+        calls: list[Callable[[], Any]] = []
+        for start in range(0, 40, 4):
+            calls.append(lambda some=facts[start : start + 4]: dispatch.on_offer_closed(some, at=over))
+            calls.append(lambda ids=fresh[start : start + 4]: dispatch.route_orders(order_ids=ids, actor="test", at=over))
+        at_once(calls)
+        assert Offer.objects.filter(state="pending", dealer=world.neighbour).count() == 40
+        assert Offer.objects.filter(state="pending", dealer=world.home).count() == 40
+        held = {node.pk: sum(level.held for level in Level.objects.filter(node=node)) for node in nodes}
+        assert list(held.values()) == [0, 60, 60]
+        assert Dealer.objects.get(pk=world.home.pk).refused_count == 40
