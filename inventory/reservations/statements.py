@@ -54,7 +54,8 @@ def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: d
     with connection.cursor() as cursor:
         if _is_postgres():
             cursor.execute(
-                f"WITH took AS ({raise_held}), new AS ({_NEW} SELECT id, %s, %s, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
+                f"WITH took AS ({raise_held}), new AS ({_NEW} "
+                "SELECT id, %s, %s, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
                 f"SELECT EXISTS (SELECT 1 FROM new) OR EXISTS ({already})",
                 [*raising, bill, quantity, at, expires_at, bill, *place],
             )
@@ -97,7 +98,8 @@ def hold_many(rows: Sequence[Row], gains: Sequence[tuple[int, int]], at: datetim
             cursor.execute(
                 f"WITH {gain}, up AS ({raise_held} RETURNING inventory_level.id) {_NEW} "
                 "SELECT w.level_id, w.bill, w.quantity, 'open', %s, %s::timestamptz "
-                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s)')}) AS w (level_id, bill, quantity) JOIN up ON up.id = w.level_id",
+                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s)')}) AS w (level_id, bill, quantity) "
+                "JOIN up ON up.id = w.level_id",
                 [*gaining, at, expires_at, *(value for row in rows for value in row)],
             )
             return
@@ -143,7 +145,8 @@ def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor
         if _is_postgres():
             sent = f", sent AS ({ship}{shipped})" if leaves else ""
             cursor.execute(
-                f"WITH closed AS ({closing}), gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
+                f"WITH closed AS ({closing}), "
+                "gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
                 f"down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
                 [state, at, *bills, *([actor, at] if leaves else [])],
             )
