@@ -50,7 +50,7 @@ def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: d
         "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s "
         f"AND on_hand - held - safety_stock >= %s AND NOT EXISTS ({already}) RETURNING id"
     )
-    raising = [quantity, *place, quantity, bill, *place]
+    raising: list[Any] = [quantity, *place, quantity, bill, *place]
     with connection.cursor() as cursor:
         if _is_postgres():
             cursor.execute(
@@ -143,12 +143,13 @@ def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor
     )
     with connection.cursor() as cursor:
         if _is_postgres():
+            shipping: list[Any] = [actor, at] if leaves else []
             sent = f", sent AS ({ship}{shipped})" if leaves else ""
             cursor.execute(
                 f"WITH closed AS ({closing}), "
                 "gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
                 f"down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
-                [state, at, *bills, *([actor, at] if leaves else [])],
+                [state, at, *bills, *shipping],
             )
             return int(cursor.fetchone()[0])
         cursor.execute(closing, [state, _when(at), *bills])
