@@ -43,9 +43,9 @@ def read_sellable(node_ids: Collection[int], sku_ids: Collection[int]) -> dict[P
 
 def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: datetime | None) -> bool:
     """Hold one place for one bill if enough is free; true also when the bill already holds there."""
-    already = (
-        "SELECT 1 FROM inventory_reservation r JOIN inventory_level l ON l.id = r.level_id "
-        "WHERE r.bill = %s AND r.state = 'open' AND l.node_id = %s AND l.sku_id = %s"
+    already = (  # asked by both columns of the unique index: a row that many bills hold must not be searched
+        "SELECT 1 FROM inventory_reservation WHERE bill = %s AND state = 'open' "
+        "AND level_id = (SELECT id FROM inventory_level WHERE node_id = %s AND sku_id = %s)"
     )
     raise_held = (
         "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s "
