@@ -24,7 +24,7 @@ class NodeAdmin(ModelAdmin):
     list_filter = ["kind", "is_active", "is_paused"]
     search_fields = ["code", "name"]
 
-    def save_model(self, request: HttpRequest, obj: Node, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         actions.save_node(node=obj, actor=f"staff:{request.user.pk}", at=timezone.now())
 
 
@@ -57,7 +57,7 @@ class LevelAdmin(ModelAdmin):
     def sellable_units(self, level: Level) -> int:
         return level.sellable
 
-    def save_model(self, request: HttpRequest, obj: Level, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             actions.set_safety_stock(level=obj, safety_stock=obj.safety_stock)
         else:
@@ -66,7 +66,7 @@ class LevelAdmin(ModelAdmin):
     @admin.action(description="调整所选库存", permissions=["change"])
     def adjust(self, request: HttpRequest, levels: QuerySet[Level]) -> None:
         form = AdjustmentForm(request.POST)
-        form.fields["action"].choices = [("adjust", "adjust")]
+        del form.fields["action"]
         quantity = form.cleaned_data.get("quantity") if form.is_valid() else None
         if not quantity or not form.cleaned_data["reason"]:
             self.message_user(request, "请填写不为 0 的调整数量和原因", messages.ERROR)
