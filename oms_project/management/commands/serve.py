@@ -1,5 +1,6 @@
 """The one command that runs everything."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         check_database()
         check_redis()
         door = listen(host, port)
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
         self.stdout.write(f"一盘 已启动 http://{shown}:{door.getsockname()[1]}/  （Ctrl-C 停止）")
         for label, path in PAGES:
