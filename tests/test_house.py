@@ -392,9 +392,8 @@ PLANTED: list[tuple[Law, str, str, str]] = [
 def test_each_law_bites(copy: Path, law: Law, file: str, fault: str, said: str) -> None:
     path = copy / file
     before = path.read_text() if path.exists() else None
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"{before or ''}\n")
     clean = judge(copy, path, law)
+    path.parent.mkdir(exist_ok=True)
     path.write_text(f"{before or ''}\n{fault}\n")
     found = judge(copy, path, law)
     if before is None:
