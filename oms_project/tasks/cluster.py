@@ -27,6 +27,6 @@ def run(voice: Voice) -> None:
 
     pre_execute.connect(on_start, weak=False)
     post_execute_in_worker.connect(on_end, weak=False)
-    cluster = Cluster()
+    cluster: Any = Cluster()
     cluster.start()
     cluster.sentinel.join()

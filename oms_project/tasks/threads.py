@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.utils import timezone
 from django_q.conf import Conf
@@ -64,7 +64,7 @@ class PusherLoop(_ShelfLoop):
         self.in_hand: set[int] = set()
 
     def step(self) -> None:
-        pusher(self, self.leave, broker=_Beating(self))
+        pusher(cast(Any, self), self.leave, broker=_Beating(self))
 
     def put(self, task: dict[str, Any]) -> None:
         while True:
@@ -108,7 +108,7 @@ class WorkerLoop(_ShelfLoop):
         self._told = False
 
     def step(self) -> None:
-        worker(self, self, self, timeout=None)
+        worker(cast(Any, self), cast(Any, self), self, timeout=-1)
 
     def get(self) -> Any:
         task = self.take(self.shelf.tasks)
@@ -151,7 +151,7 @@ class MonitorLoop(_ShelfLoop):
 
     def step(self) -> None:
         try:
-            monitor(self, broker=QueueBroker())
+            monitor(cast(Any, self), broker=QueueBroker())
         except Exception:
             self._put_back()
             raise

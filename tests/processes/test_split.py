@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import psutil
 import pytest
@@ -66,14 +67,12 @@ def test_nothing_outlives_a_killed_supervisor(here: World) -> None:
 @pytest.mark.parametrize("command", ["web", "work"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 def test_web_and_work_are_started_again(on_sqlite: World, command: str, number: int) -> None:
-    if command == "web" and number == signal.SIGSTOP:
-        pytest.skip("a frozen web process is given 30 s")
+    patience = 40 if command == "web" and number == signal.SIGSTOP else 15  # a web process may be busy for 30 s
     on_sqlite.start("--split")
-    until(lambda: on_sqlite.child(command).num_threads() > 3, 20, "it is up")
     old = on_sqlite.child(command)
-    until(lambda: f"{command}" and old.cpu_times().user > 0.3, 20, "it worked")
+    until(lambda: time.time() - old.create_time() > 6, 20, "it has spoken")
     old.send_signal(number)
-    until(lambda: old.pid not in [p.pid for p in on_sqlite.family()], 15, "the old one is gone")
+    until(lambda: old.pid not in [p.pid for p in on_sqlite.family()], patience, "the old one is gone")
     until(lambda: [p for p in on_sqlite.family() if command in p.cmdline()], 15, "another was started")
     until(on_sqlite.answers, 15, "the web answers again")
     assert on_sqlite.stop(signal.SIGINT, seconds=10) == 0
