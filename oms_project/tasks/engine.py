@@ -44,6 +44,7 @@ class Engine:
         self.shelf = Shelf(workers)
         self.posts: dict[str, Post] = {}
         self._on_beat = on_beat
+        self._with_queue = with_queue
         self._left_behind = 0
         self._stopping = threading.Event()
         for number in range(1, pump_loops + 1):
@@ -60,6 +61,10 @@ class Engine:
         self.posts[name] = Post(lambda: kind(name, *args))
 
     def start(self) -> None:
+        """Also frees what a killed predecessor had in hand; a task another process runs may then run twice."""
+        if self._with_queue:
+            task_queue.free_all(at=timezone.now())
+            connections.close_all()
         bell.start()
         for post in self.posts.values():
             post.man()

@@ -107,7 +107,8 @@ class QueueWatch(threading.Thread):
     """Queues the heartbeat and looks whether its row is gone; keeps no database connection.
 
     When the database cannot be reached nothing is out, so nothing goes stale: killing the
-    cluster would not help.
+    cluster would not help. What a killed cluster held is freed before the next one starts, so
+    that nothing is freed which the next one has already begun.
     """
 
     def __init__(self, pulse: Pulse, lock: threading.Lock) -> None:
@@ -118,7 +119,7 @@ class QueueWatch(threading.Thread):
         self.to_free = threading.Event()
 
     def run(self) -> None:
-        while not self.leave.wait(1.0):
+        while not self.leave.is_set():
             try:
                 self.look()
             except Exception as error:
@@ -127,6 +128,9 @@ class QueueWatch(threading.Thread):
                     self.pulse.acknowledged(time.monotonic())
             finally:
                 connections.close_all()
+            rest_until = time.monotonic() + 1.0
+            while time.monotonic() < rest_until and not self.to_free.is_set() and not self.leave.wait(_LOOK_SECONDS):
+                pass
 
     def look(self) -> None:
         if self.to_free.is_set():
@@ -169,6 +173,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._leave)
         signal.signal(signal.SIGHUP, self._leave)
+        self.watch.to_free.set()  # what a killed predecessor had in hand
         self.watch.start()
         while not self._leaving:
             now = time.monotonic()
@@ -179,7 +184,7 @@ class Supervisor:
 
     def _tend(self, child: Child, now: float) -> None:
         if child.process is None:
-            if now >= child.next_start:
+            if now >= child.next_start and not (child is self.queue and self.watch.to_free.is_set()):
                 child.start(now)
                 if child is self.queue:
                     with self.guard:

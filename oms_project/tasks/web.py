@@ -1,6 +1,7 @@
 """uvicorn with a socket that is already open, and the proof that it still answers."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+log = logging.getLogger("yipan.tasks")
 APPLICATION = "oms_project.asgi:application"
 _BEAT_SECONDS = 1.0
 _DRAIN_SECONDS = 4
@@ -40,9 +42,12 @@ class Server(uvicorn.Server):
 
     async def _beat(self) -> None:
         while True:
-            await ask(self.config.loaded_app, "/healthz")
-            if self._on_beat:
-                self._on_beat()
+            try:
+                await ask(self.config.loaded_app, "/healthz")
+                if self._on_beat:
+                    self._on_beat()
+            except Exception:
+                log.exception("the application cannot be asked for its health")
             await asyncio.sleep(_BEAT_SECONDS)
 
 

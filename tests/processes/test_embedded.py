@@ -50,3 +50,14 @@ def test_tasks_queued_while_nobody_served_are_done_after_the_start(on_sqlite: Wo
     on_sqlite.put(("mark", "again"))
     on_sqlite.start()
     until(lambda: "again" in on_sqlite.marks(), 15, "done by the next process")
+
+
+def test_what_was_in_hand_when_all_was_killed_is_done_after_the_next_start(here: World) -> None:
+    here.start("--embedded")
+    here.put(("linger", "long", "4"))
+    until(lambda: "long-began" in here.marks(), 20, "the long task began")
+    here.process.kill()
+    here.process.wait()
+    here.start("--embedded")
+    until(lambda: "long" in here.marks(), 20, "done by the next process")
+    assert here.marks().count("long-began") == 2

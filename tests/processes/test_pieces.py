@@ -220,6 +220,7 @@ class TestLoops:
         first.join(5)
         assert engine.unwell() == ["it"]
         engine._look()
+        post.loop.join(5)
         assert post.loop is not first
         assert first.salvaged == 1
 

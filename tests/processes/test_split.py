@@ -83,3 +83,14 @@ def test_long_tasks_are_not_mistaken_for_a_wedge(on_sqlite: World) -> None:
     on_sqlite.put(("linger", "long-1", "12"), ("linger", "long-2", "12"))
     until(lambda: {"long-1", "long-2"} <= set(on_sqlite.marks()), 40, "both long tasks end")
     assert [on_sqlite.marks().count(f"long-{n}-began") for n in (1, 2)] == [1, 1]
+
+
+def test_what_was_in_hand_when_all_was_killed_is_done_after_the_next_start(here: World) -> None:
+    here.start("--split")
+    here.put(("linger", "long", "4"))
+    until(lambda: "long-began" in here.marks(), 20, "the long task began")
+    here.process.kill()
+    here.process.wait()
+    here.start("--split")
+    until(lambda: "long" in here.marks(), 20, "done by the next process")
+    assert here.marks().count("long-began") == 2
