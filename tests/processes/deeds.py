@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from ctypes import c_ulong, py_object, pythonapi
+from datetime import datetime
 from pathlib import Path
 
 from oms_project.tasks.loops import Loop
@@ -47,3 +48,17 @@ def kill_worker(folder: str, tag: str) -> None:
     if first:
         os.kill(os.getpid(), signal.SIGKILL)
     mark(folder, tag)
+
+
+def tick(*, at: datetime) -> None:
+    mark(os.environ["YIPAN_VAR"], f"tick-{at.second}")
+
+
+def stumble(*, at: datetime) -> None:
+    mark(os.environ["YIPAN_VAR"], "stumbled")
+    raise ValueError("a tick that fails")
+
+
+def pump(*, at: datetime) -> int:
+    mark(os.environ["YIPAN_VAR"], "pumped")
+    return 0

@@ -61,3 +61,25 @@ def test_what_was_in_hand_when_all_was_killed_is_done_after_the_next_start(here:
     here.start("--embedded")
     until(lambda: "long" in here.marks(), 20, "done by the next process")
     assert here.marks().count("long-began") == 2
+
+
+def test_ticks_and_pumps_of_the_table_are_called(here: World) -> None:
+    here.python(
+        "import time\n"
+        "from oms_project import wiring\n"
+        "from oms_project.tasks.engine import Engine\n"
+        "from oms_project.tasks.ticks import Tick\n"
+        "from tests.processes import deeds\n"
+        "wiring.TICKS = [Tick(deeds.tick, 1), Tick(deeds.stumble, 1)]\n"
+        "wiring.PUMPS = [deeds.pump]\n"
+        "engine = Engine()\n"
+        "engine.start()\n"
+        "time.sleep(5)\n"
+        "assert engine.unwell() == []\n"
+        "assert engine.stop()\n"
+    )
+    ticks = [mark for mark in here.marks() if mark.startswith("tick-")]
+    assert 3 <= len(set(ticks)) <= 6
+    assert len(ticks) == len(set(ticks))
+    assert here.marks().count("stumbled") >= 3
+    assert here.marks().count("pumped") >= 3
