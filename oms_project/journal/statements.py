@@ -79,7 +79,8 @@ def take_due(subscriber: str, at: datetime, limit: int, only: int | None = None)
             )
             return [_fact(row) for row in cursor.fetchall()]
         cursor.execute(
-            f"DELETE FROM journal_delivery WHERE id IN (SELECT id FROM journal_delivery WHERE {where}) RETURNING id, entry_id, tries",
+            f"DELETE FROM journal_delivery WHERE id IN (SELECT id FROM journal_delivery WHERE {where}) "
+            "RETURNING id, entry_id, tries",
             args,
         )
         gone = {entry_id: (delivery_id, tries) for delivery_id, entry_id, tries in cursor.fetchall()}

@@ -13,7 +13,6 @@ class Order(models.Model):
     """
 
     class State(models.TextChoices):
-        UNPAID = "unpaid", "待付款"
         HELD = "held", "待审核"
         PLACED = "placed", "待派单"
         UNROUTABLE = "unroutable", "无法派单"
