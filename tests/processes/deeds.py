@@ -25,11 +25,12 @@ def linger(folder: str, tag: str, seconds: str) -> None:
 
 
 def end_thread(folder: str, tag: str, name: str) -> None:
-    """Make the loop of that name in this process end as if SystemExit had been raised in it."""
-    for thread in threading.enumerate():
-        if isinstance(thread, Loop) and thread.name == name:
-            pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread.ident or 0), py_object(SystemExit))
+    """Make the loop of that name in this process end as if SystemExit had been raised in it, once."""
+    first = tag not in (Path(folder) / "marks").read_text().split() if (Path(folder) / "marks").exists() else True
     mark(folder, tag)
+    for thread in threading.enumerate():
+        if first and isinstance(thread, Loop) and thread.name == name:
+            pythonapi.PyThreadState_SetAsyncExc(c_ulong(thread.ident or 0), py_object(SystemExit))
 
 
 def leave(folder: str, tag: str) -> None:
