@@ -28,7 +28,7 @@ TAG_CONFIRMED = "101"
 TAG_RISK = "110"
 TAG_REFUNDED = "206"
 # created, paid, shipped, done, receiver, cancelled, part shipped, price, risk, address, remark, refund success
-TELLING_TAGS = frozenset("100 101 102 103 105 106 108 109 110 111 113 206".split())
+TELLING_TAGS = frozenset(["100", "101", "102", "103", "105", "106", "108", "109", "110", "111", "113", "206"])
 STATUS = {
     "1": "WAIT_PAY", "103": "WAIT_PAY", "105": "WAIT_SHIP", "2": "WAIT_SHIP", "101": "PART_SHIPPED", "3": "SHIPPED",
     "5": "FINISHED", "4": "CLOSED", "21": "CLOSED", "22": "CLOSED", "39": "CLOSED",
