@@ -1,17 +1,19 @@
 """What the tests of intake share: one shop, a few districts, two products, and the platform."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.test import Client
+from django.urls import path
 
 from dealers.models import Division
+from orders.intake.webhooks import doudian_push
 from orders.models import ChannelAccount, Product, ProductPart
 from tests.make import make_sku
 from tests.platforms.doudian import DoudianPlatform
 
+urlpatterns = [path("channels/doudian/push", doudian_push)]
 DATA = Path(__file__).parent / "data"
 PLACES = [
     ("110000", "北京市", 1), ("110100", "市辖区", 2), ("110108", "海淀区", 3),
@@ -50,11 +52,6 @@ def shop_of(platform: DoudianPlatform) -> ChannelAccount:
     make_product("SOFA", (sofa, 1, 1))
     make_product("SET", (sofa, 1, 9), (lamp, 2, 1))
     return make_account(platform)
-
-
-def serving() -> Iterator[DoudianPlatform]:
-    with DoudianPlatform().serving() as platform:
-        yield platform
 
 
 def deliver(body: bytes, headers: dict[str, str], **more: Any) -> Any:

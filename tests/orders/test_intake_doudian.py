@@ -1,5 +1,6 @@
 """The dialect of 抖店: digests, messages, and the order document in our own terms."""
 
+import contextlib
 import copy
 from datetime import UTC, datetime
 from typing import Any
@@ -89,7 +90,7 @@ def test_what_is_no_push_is_refused(body: bytes) -> None:
 
 
 def test_odd_messages_are_kept_under_a_key_of_their_own() -> None:
-    body = '[{"tag":"101","data":"no json"},{"tag":["x"],"msg_id":"a\\u0000b","data":null},{"msg_id":"\\ud800","tag":"101"}]'.encode()
+    body = b'[{"tag":"101","data":"no json"},{"tag":["x"],"msg_id":"a\\u0000b","data":null},{"msg_id":"\\ud800","tag":"101"}]'
     first, second, third = doudian.split_push(body)
     assert (first.tag, first.external_id, second.tag, third.tag) == ("101", "", "?", "101")
     assert len({first.key, second.key, third.key}) == 3
@@ -166,7 +167,9 @@ def test_codes_are_tried_in_order_and_a_combo_is_taken_apart() -> None:
 
 
 def test_masked_receivers_are_shown_masked_and_ciphertext_is_left_where_it_is() -> None:
-    hidden = order_of(post_receiver="", post_tel="", encrypt_post_receiver="#cipher#", mask_post_receiver="张**", mask_post_tel="138****0001")
+    hidden = order_of(
+        post_receiver="", post_tel="", encrypt_post_receiver="#cipher#", mask_post_receiver="张**", mask_post_tel="138****0001"
+    )
     receiver = translated(hidden).receiver
     assert receiver is not None
     assert (receiver.name, receiver.phone) == ("张**", "138****0001")
@@ -233,8 +236,6 @@ def test_any_junk_in_any_field_is_read_or_refused_by_one_error(data: st.DataObje
     order = copy.deepcopy(order_of(line("SOFA"), line("SET")))
     target = data.draw(st.sampled_from([order, order["post_addr"], order["sku_order_list"][0]]))
     target[data.draw(st.sampled_from(sorted(target)))] = data.draw(_junk)
-    try:
-        doudian.codes_in(order)
+    doudian.codes_in(order)
+    with contextlib.suppress(BadOrder):
         translated(order)
-    except BadOrder as error:
-        assert str(error)
