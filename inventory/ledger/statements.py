@@ -69,11 +69,13 @@ def read_drift() -> list[tuple[int, int, int, int, int, int]]:
     """(node_id, sku_id, on_hand, Σ movements, held, Σ open reservations) wherever a pair differs."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT l.node_id, l.sku_id, l.on_hand, CAST(COALESCE(m.units, 0) AS BIGINT), l.held, CAST(COALESCE(r.units, 0) AS BIGINT) "
+            "SELECT l.node_id, l.sku_id, l.on_hand, CAST(COALESCE(m.units, 0) AS BIGINT), l.held, "
+            "CAST(COALESCE(r.units, 0) AS BIGINT) "
             "FROM inventory_level l "
             "LEFT JOIN (SELECT node_id, sku_id, SUM(quantity) AS units FROM inventory_movement GROUP BY node_id, sku_id) m "
             "ON m.node_id = l.node_id AND m.sku_id = l.sku_id "
-            "LEFT JOIN (SELECT level_id, SUM(quantity) AS units FROM inventory_reservation WHERE state = 'open' GROUP BY level_id) r "
+            "LEFT JOIN (SELECT level_id, SUM(quantity) AS units FROM inventory_reservation "
+            "WHERE state = 'open' GROUP BY level_id) r "
             "ON r.level_id = l.id "
             "WHERE l.on_hand <> COALESCE(m.units, 0) OR l.held <> COALESCE(r.units, 0) "
             "UNION ALL SELECT m.node_id, m.sku_id, 0, CAST(SUM(m.quantity) AS BIGINT), 0, 0 FROM inventory_movement m "

@@ -17,7 +17,8 @@ Row = tuple[int, str, int]  # level_id, bill, quantity
 _NEW = "INSERT INTO inventory_reservation (level_id, bill, quantity, state, held_at, expires_at) "
 
 
-def _is_postgres() -> bool:
+def is_postgres() -> bool:
+    """Whether one statement may feed another here."""
     return connection.vendor == "postgresql"
 
 
@@ -42,19 +43,20 @@ def read_sellable(node_ids: Collection[int], sku_ids: Collection[int]) -> dict[P
 
 def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: datetime | None) -> bool:
     """Hold one place for one bill if enough is free; true also when the bill already holds there."""
-    already = (
-        "SELECT 1 FROM inventory_reservation r JOIN inventory_level l ON l.id = r.level_id "
-        "WHERE r.bill = %s AND r.state = 'open' AND l.node_id = %s AND l.sku_id = %s"
+    already = (  # asked by both columns of the unique index: a row that many bills hold must not be searched
+        "SELECT 1 FROM inventory_reservation WHERE bill = %s AND state = 'open' "
+        "AND level_id = (SELECT id FROM inventory_level WHERE node_id = %s AND sku_id = %s)"
     )
     raise_held = (
         "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s "
         f"AND on_hand - held - safety_stock >= %s AND NOT EXISTS ({already}) RETURNING id"
     )
-    raising = [quantity, *place, quantity, bill, *place]
+    raising: list[Any] = [quantity, *place, quantity, bill, *place]
     with connection.cursor() as cursor:
-        if _is_postgres():
+        if is_postgres():
             cursor.execute(
-                f"WITH took AS ({raise_held}), new AS ({_NEW} SELECT id, %s, %s, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
+                f"WITH took AS ({raise_held}), new AS ({_NEW} "
+                "SELECT id, %s, %s, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
                 f"SELECT EXISTS (SELECT 1 FROM new) OR EXISTS ({already})",
                 [*raising, bill, quantity, at, expires_at, bill, *place],
             )
@@ -72,7 +74,7 @@ def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: d
 
 def lock_free(places: Sequence[Place], bills: Sequence[str]) -> tuple[dict[Place, tuple[int, int]], set[str]]:
     """Lock stock rows; returns (level_id, free units) per place, and the bills that already hold one of them."""
-    lock = " FOR UPDATE OF l" if _is_postgres() else ""
+    lock = " FOR UPDATE OF l" if is_postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH w (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')}) "
@@ -93,11 +95,12 @@ def hold_many(rows: Sequence[Row], gains: Sequence[tuple[int, int]], at: datetim
     gain = f"gain (level_id, units) AS (VALUES {_marks(len(gains), '(%s, %s)')})"
     gaining = [value for pair in gains for value in pair]
     with connection.cursor() as cursor:
-        if _is_postgres():
+        if is_postgres():
             cursor.execute(
                 f"WITH {gain}, up AS ({raise_held} RETURNING inventory_level.id) {_NEW} "
                 "SELECT w.level_id, w.bill, w.quantity, 'open', %s, %s::timestamptz "
-                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s)')}) AS w (level_id, bill, quantity) JOIN up ON up.id = w.level_id",
+                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s)')}) AS w (level_id, bill, quantity) "
+                "JOIN up ON up.id = w.level_id",
                 [*gaining, at, expires_at, *(value for row in rows for value in row)],
             )
             return
@@ -111,7 +114,7 @@ def hold_many(rows: Sequence[Row], gains: Sequence[tuple[int, int]], at: datetim
 
 def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
     """Lock the stock rows that some bills hold, and those of some places, in the order of their ids."""
-    if not _is_postgres():
+    if not is_postgres():
         return  # the transaction is exclusive already
     more = f" OR (node_id, sku_id) IN ({_marks(len(places), '(%s, %s)')})" if places else ""
     with connection.cursor() as cursor:
@@ -140,12 +143,14 @@ def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor
         "%s, %s FROM closed c JOIN inventory_level l ON l.id = c.level_id ORDER BY c.level_id"
     )
     with connection.cursor() as cursor:
-        if _is_postgres():
+        if is_postgres():
+            shipping: list[Any] = [actor, at] if leaves else []
             sent = f", sent AS ({ship}{shipped})" if leaves else ""
             cursor.execute(
-                f"WITH closed AS ({closing}), gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
+                f"WITH closed AS ({closing}), "
+                "gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
                 f"down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
-                [state, at, *bills, *([actor, at] if leaves else [])],
+                [state, at, *bills, *shipping],
             )
             return int(cursor.fetchone()[0])
         cursor.execute(closing, [state, _when(at), *bills])
