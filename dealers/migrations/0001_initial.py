@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
                 ('amount_fen', models.BigIntegerField(verbose_name='金额（分）')),
                 ('component', models.CharField(max_length=20, verbose_name='分项')),
                 ('explain', models.JSONField(blank=True, default=dict, verbose_name='算法说明')),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='dealers.account', verbose_name='科目')),
+                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='dealers.account', verbose_name='科目')),
                 ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='dealers.ledgerentry', verbose_name='分录')),
             ],
             options={
@@ -187,6 +187,22 @@ class Migration(migrations.Migration):
                 'verbose_name': '分润规则',
                 'verbose_name_plural': '分润规则',
                 'constraints': [models.UniqueConstraint(fields=('code', 'version'), name='a_rule_version_exists_once')],
+            },
+        ),
+        migrations.CreateModel(
+            name='WorkRefund',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('fo_no', models.CharField(max_length=48, verbose_name='履约单号')),
+                ('refund_key', models.CharField(max_length=80, verbose_name='退款键')),
+                ('order_no', models.CharField(max_length=40, verbose_name='订单号')),
+                ('amount_fen', models.BigIntegerField(verbose_name='退款（分）')),
+                ('refunded_at', models.DateTimeField(verbose_name='退款时间')),
+            ],
+            options={
+                'verbose_name': '退款记录',
+                'verbose_name_plural': '退款记录',
+                'constraints': [models.UniqueConstraint(fields=('fo_no', 'refund_key'), name='a_refund_falls_on_a_work_once'), models.CheckConstraint(condition=models.Q(('amount_fen__gt', 0)), name='a_refund_is_positive')],
             },
         ),
         migrations.CreateModel(
