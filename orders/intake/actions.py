@@ -75,7 +75,9 @@ def receive_push(
 
 def _row(message: Message, named: ChannelAccount | None, account: ChannelAccount, at: datetime) -> tuple[object, ...]:
     owner = named or account
-    due, done, outcome, error = at, None, "", ""
+    due: datetime | None = at
+    done: datetime | None = None
+    outcome = error = ""
     if named is None and message.shop:
         due, done, outcome, error = None, at, "ignored", f"未登记的店铺 {message.shop}"
     elif message.tag not in ADAPTERS[owner.channel].TELLING_TAGS:

@@ -69,9 +69,10 @@ class SourceMessageAdmin(ModelAdmin):
     search_fields = ["=external_id", "=message_key"]
     ordering = ["-id"]
     show_full_result_count = False
-    fields = readonly_fields = [
+    readonly_fields = [
         "account", "message_key", "tag", "external_id", "received_at", "due_at", "done_at", "outcome", "tries", "last_error",
     ]  # fmt: skip
+    exclude = ["body_sealed", "detail_sealed"]
     actions = ["retry"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
