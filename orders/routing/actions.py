@@ -63,4 +63,3 @@ def tell_changed(*, what: str, staff: Staff, at: datetime) -> None:
     """Say that rules changed, so that every process reads them anew and waiting orders are tried again."""
     journal.record(events.RoutingChanged(what=what), actor=f"staff:{staff.pk}", at=at)
     queries.forget()
-    transaction.on_commit(queries.forget)
