@@ -248,6 +248,17 @@ def test_the_same_units_are_not_promised_twice() -> None:
     assert not run(asked, known, {(1, 1): 6}).is_routable
 
 
+@pytest.mark.parametrize("skus", [(1, 2), (1, 1)])
+@pytest.mark.parametrize(("split_fee_fen", "places", "cost_fen"), [(4349, {"N1", "N2"}, 9149), (4351, {"N3"}, 9150)])
+def test_the_split_fee_decides_to_the_fen(skus: tuple[int, int], split_fee_fen: int, places: set[str], cost_fen: int) -> None:
+    """Two cheap places with one line each, 24.00 yuan apiece, or one at 91.50 with both."""
+    asked = order(*(line(sku_id, 5, weight_g=0) for sku_id in skus))
+    stock = {(1, skus[0]): 5, (2, skus[1]): 5, (3, 1): 10, (3, 2): 10}
+    terms = replace(POLICY, split_fee_fen=split_fee_fen)
+    decision = run(asked, table(node(1), node(2), node(3), policy=terms, answers={3: (0, 9)}), stock)
+    assert ({each.node for each in decision.packages}, decision.cost_fen) == (places, cost_fen)
+
+
 def test_many_lines_are_placed_without_looking_at_every_partition() -> None:
     asked = order(*(line(sku_id) for sku_id in range(1, 13)))
     known = table(node(1), node(2), node(3))
@@ -296,11 +307,13 @@ def brute(asked: OrderToRoute, known: RoutingTable, stock: Any, scarcity: Any) -
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[OrderToRoute, RoutingTable, dict[tuple[int, int], int], dict[tuple[int, int], int]]:
-    count = draw(st.integers(1, 5))
+    """Half of them are tight: all on one rung, goods there or not, so that the split fee decides."""
+    tight = draw(st.booleans())
+    count = draw(st.integers(4 if tight else 1, 5))
     nodes = [
         node(
             number,
-            dealer_id=draw(st.sampled_from([number, number, None])),
+            dealer_id=number if tight else draw(st.sampled_from([number, number, None])),
             lng=HERE[0] + draw(st.integers(0, 12)),
             skills=draw(st.sampled_from([frozenset(), frozenset({SKILL})])),
         )
@@ -308,13 +321,13 @@ def questions(draw: st.DrawFn) -> tuple[OrderToRoute, RoutingTable, dict[tuple[i
     ]
     lines = [
         line(
-            draw(st.integers(1, 4)),
+            number if tight else draw(st.integers(1, 4)),
             draw(st.integers(1, 3)),
             weight_g=draw(st.integers(0, 4000)),
             install_skill=draw(st.sampled_from(["", "", SKILL])),
             is_counted=draw(st.sampled_from([True, True, True, False])),
         )
-        for _ in range(draw(st.integers(1, 4)))
+        for number in range(1, 1 + draw(st.integers(3 if tight else 1, 4)))
     ]
     step = draw(st.integers(0, 900))
     freight = replace(
@@ -322,17 +335,21 @@ def questions(draw: st.DrawFn) -> tuple[OrderToRoute, RoutingTable, dict[tuple[i
     )
     known = table(
         *nodes,
-        neighbours=tuple(draw(st.sets(st.integers(1, 5)))),
+        neighbours=() if tight else tuple(draw(st.sets(st.integers(1, 5)))),
         freight={"dealer": freight, "hq": FREIGHT},
-        policy=replace(POLICY, split_fee_fen=draw(st.integers(0, 2000))),
+        policy=replace(POLICY, split_fee_fen=draw(st.integers(0, 6000))),
         answers={number: (draw(st.integers(0, 30)), draw(st.integers(0, 9))) for number in range(1, 6)},
     )
-    stock = {(number, sku): draw(st.integers(0, 6)) for number in range(1, count + 1) for sku in range(1, 5)}
+    stock = {
+        (number, sku): draw(st.sampled_from([0, 9]) if tight else st.integers(0, 6))
+        for number in range(1, count + 1)
+        for sku in range(1, 5)
+    }
     scarcity = draw(st.dictionaries(st.tuples(st.integers(1, 5), st.integers(1, 4)), st.integers(0, 3000), max_size=3))
     return order(*lines), known, stock, scarcity
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(questions())
 def test_the_plan_is_the_best_of_all_plans_to_the_fen(question: Any) -> None:
     asked, known, stock, scarcity = question
