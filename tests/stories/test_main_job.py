@@ -151,7 +151,7 @@ def refund(story: Story, number: str, told: str) -> None:
     left = INCOME_FEN - (200 + 779 + 2097)
     until(lambda: story.ask(BALANCES)["payable:dealer:D001"] == -left, 20, "the refund is reversed")
     assert sum(story.ask(BALANCES).values()) == 0
-    drawn = story.here.manage("draw_statements", "--month", datetime.now(UTC).strftime("%Y-%m"))
+    drawn = story.here.manage("draw_statements", "--until-now")
     assert drawn.returncode == 0, drawn.stderr
     finance, owner = story.person(FINANCE_PHONE), story.person(OWNER_PHONE)
     (statement,) = owner.json("GET", "/api/statements")["results"]
