@@ -8,7 +8,8 @@ reads runs on the event loop's thread, so there are no locks.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 
 import orjson
 from django.db import Error, connection
@@ -20,6 +21,9 @@ from oms_project.journal.feed import Cursor, FeedEntry
 log = logging.getLogger("yipan.hub")
 QUEUE = 256
 PAGE = 500
+BATCH = 64
+DRAIN_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 Frame = tuple[Cursor, str]
 
 
@@ -57,6 +61,10 @@ class Hub:
         if not members:
             self._rooms.pop(member.room, None)
 
+    def fullest(self) -> int:
+        """How many frames wait for the member that has the most of them."""
+        return max((m.queue.qsize() for members in self._rooms.values() for m in members), default=0)
+
     def publish(self, entry: FeedEntry) -> None:
         listening = [m for room in entry.rooms for m in self._rooms.get(room, ()) if m.hears(entry.name)]
         if not listening:
@@ -90,16 +98,26 @@ def read_after(after: Cursor, room: str | None = None) -> list[FeedEntry]:
         raise
 
 
-async def publish_all(entries: Iterable[FeedEntry]) -> None:
-    """Give the pumps a turn after every few entries, so that a burst does not overflow a healthy socket."""
-    for position, entry in enumerate(entries, start=1):
-        hub.publish(entry)
-        if position % 32 == 0:
-            await asyncio.sleep(0)
+async def publish_all(entries: Sequence[FeedEntry]) -> None:
+    """Publish in batches; after each the pumps get their turn until no queue is more than half full.
+
+    A socket that does not read cannot hold the others up for long: each batch waits DRAIN_SECONDS
+    at most, and after a few of them the queue of that socket is full and it is lost.
+    """
+    for start in range(0, len(entries), BATCH):
+        for entry in entries[start : start + BATCH]:
+            try:
+                hub.publish(entry)
+            except Exception:
+                log.exception("feed entry %s could not be sent", entry.cursor)
+        await asyncio.sleep(0)
+        give_up = time.monotonic() + DRAIN_SECONDS
+        while hub.fullest() > QUEUE // 2 and time.monotonic() < give_up:
+            await asyncio.sleep(0.002)
 
 
 async def follow() -> None:
-    """Publish the feed from now on until cancelled; a database error costs time and no entry."""
+    """Publish the feed from now on until cancelled; whatever goes wrong costs time and no entry."""
     cursor: Cursor | None = None
     rings = 0
     while True:
@@ -107,12 +125,14 @@ async def follow() -> None:
             if cursor is None:
                 cursor = await asyncio.to_thread(latest)
             entries = await asyncio.to_thread(read_after, cursor)
+            await publish_all(entries)
+            if entries:
+                cursor = entries[-1].cursor
+            if len(entries) < PAGE:
+                rings = await asyncio.to_thread(bell.wait, rings, 1.0)
         except Error as error:
             log.warning("feed tail waits for its database: %s", type(error).__name__)
-            await asyncio.sleep(1.0)
-            continue
-        await publish_all(entries)
-        if entries:
-            cursor = entries[-1].cursor
-        if len(entries) < PAGE:
-            rings = await asyncio.to_thread(bell.wait, rings, 1.0)
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("feed tail failed and tries again")
+            await asyncio.sleep(RETRY_SECONDS)

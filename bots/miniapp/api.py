@@ -18,11 +18,12 @@ from rest_framework.views import APIView
 
 from bots.miniapp import serializers as shapes
 from bots.miniapp import tickets
-from bots.miniapp.auth import HasRole, check_credentials, issue_token
+from bots.miniapp.auth import HasRole, issue_token
 from bots.miniapp.problems import StaleRecord
 from bots.transports.wechat import openid_for
 from dealers.directory import actions as directory_actions
 from dealers.directory import queries as directory
+from dealers.directory.login import check_credentials
 from dealers.settlement import actions as settlement_actions
 from dealers.settlement import queries as settlement
 from oms_project.refusal import NotFound, Refusal
@@ -125,7 +126,7 @@ class SocketTicket(Door):
     def post(self, request: Request) -> Response:
         self.read(shapes.StrictSerializer, request.data)
         ticket = tickets.issue_ticket(staff=request.user, at=timezone.now())
-        return Response({"ticket": ticket, "expires_in": tickets.TICKET_SECONDS})
+        return Response({"ticket": ticket, "expires_in": int(tickets.LIFE.total_seconds())})
 
 
 class Offers(Door):

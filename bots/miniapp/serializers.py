@@ -141,11 +141,11 @@ class WorkRecord(serializers.ModelSerializer[FulfillmentOrder]):
         ]  # fmt: skip
 
     def get_visit(self, work: FulfillmentOrder) -> dict[str, Any] | None:
-        visit = fulfilment.open_visit(work)
+        visit = fulfilment.open_appointment(work)
         return VisitRecord(visit).data if visit else None
 
     def get_actions(self, work: FulfillmentOrder) -> list[str]:
-        return list(fulfilment.actions_for(work, self.context["request"].user))
+        return list(fulfilment.actions_for(staff=self.context["request"].user, work=work))
 
 
 class StatementRecord(serializers.ModelSerializer[Statement]):

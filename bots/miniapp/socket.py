@@ -1,12 +1,14 @@
 """The live feed's socket, /ws/feed?ticket=…&cursor=…: replay from the table, then live, without a gap.
 
 Close codes: 4401 no valid pass, 4403 authority changed, 4408 too many or too long messages,
-4409 too slow (resume with the last cursor).
+4409 too slow (resume with the last cursor), 1011 something failed here (come back).
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +23,7 @@ from bots.miniapp.tickets import use_ticket
 from dealers.models import Staff
 from oms_project.journal.feed import Cursor
 
+log = logging.getLogger("yipan.socket")
 RECHECK_SECONDS = 60.0
 MAX_BYTES = 1024
 MAX_PER_SECOND = 5
@@ -58,9 +61,16 @@ class FeedSocket(AsyncWebsocketConsumer):
             return
         self.authority = authority_of(staff)
         self.member = member_for(staff)
-        self.tasks = [
-            asyncio.create_task(run) for run in (self._feed(query.get("cursor", [""])[0]), self._watch(), self._recheck())
-        ]
+        runs = (self._feed(query.get("cursor", [""])[0]), self._watch(), self._recheck())
+        self.tasks = [asyncio.create_task(self._or_close(run)) for run in runs]
+
+    async def _or_close(self, run: Coroutine[Any, Any, None]) -> None:
+        """A socket that can no longer do its work is closed, so that its client comes back; it is never silently mute."""
+        try:
+            await run
+        except Exception as error:
+            log.warning("socket closed: %s", type(error).__name__)
+            await self.close(code=1011)
 
     async def _who(self, ticket: str) -> Staff | None:
         """The pass's holder; without a pass the login cookie's, and then only from our own pages."""

@@ -145,9 +145,9 @@ class QueueWatch(threading.Thread):
 
 
 class Supervisor:
-    """Runs until SIGINT or SIGTERM."""
+    """Runs until SIGINT or SIGTERM. Companions are further management commands that keep its manners."""
 
-    def __init__(self, door: socket.socket, *, web: int, work: int) -> None:
+    def __init__(self, door: socket.socket, *, web: int, work: int, companions: Sequence[str] = ()) -> None:
         number = int(settings.Q_CLUSTER["workers"])
         self.guard = threading.Lock()
         self.pulse = Pulse(workers=number, task_seconds=float(settings.Q_CLUSTER["timeout"]))
@@ -157,6 +157,7 @@ class Supervisor:
         self.children = [
             *(Child(f"web-{n}", ["web", "--door", str(fd)], stale=30.0, inherits=(fd,)) for n in range(1, web + 1)),
             *(Child(f"work-{n}", ["work"], stale=8.0) for n in range(1, work + 1)),
+            *(Child(name, [name], stale=30.0) for name in companions),
             self.queue,
         ]
         self.watch = QueueWatch(self.pulse, self.guard)

@@ -98,6 +98,7 @@ class Offer(models.Model):
             models.Index(fields=["expires_at"], condition=Q(state="pending"), name="offer_due"),
             models.Index(fields=["dealer", "expires_at"], condition=Q(state="pending"), name="offer_open_by_dealer"),
             models.Index(fields=["dealer", "opened_at"], name="offer_by_dealer_and_time"),
+            models.Index(fields=["answered_at"], name="offer_by_answer"),
         ]
 
     def __str__(self) -> str:

@@ -1,11 +1,13 @@
 """What may be done next with accepted work, and by whom."""
 
+from django.db.models import QuerySet
+
 from dealers.models import Staff
 from oms_project.refusal import NotFound
 from orders.fulfilment.models import Appointment, RedeemCode
 from orders.lifecycle import rules
 from orders.lifecycle.models import FulfillmentOrder
-from orders.lifecycle.queries import work_for
+from orders.lifecycle.queries import work_for, works_for
 
 _ALL = ("ship", "deliver", "schedule", "install", "complete", "confirm_cancel")
 _BY_ROLE = {"admin": _ALL, "operator": _ALL, "owner": _ALL, "clerk": _ALL, "installer": ("schedule", "install", "complete")}
@@ -17,7 +19,21 @@ def role_actions(staff: Staff) -> tuple[str, ...]:
 
 
 def open_appointment(work: FulfillmentOrder) -> Appointment | None:
-    return Appointment.objects.filter(work=work, replaced_at=None).first()
+    """The visit that stands; read from prefetched appointments without a statement."""
+    return next((visit for visit in work.appointments.all() if visit.replaced_at is None), None)
+
+
+def works_with_details(staff: Staff) -> QuerySet[FulfillmentOrder]:
+    """The work a person may see, with everything its record shows; a fixed number of statements."""
+    return works_for(staff).prefetch_related("lines__sku", "parcels", "appointments__installer")
+
+
+def work_with_details(*, staff: Staff, fo_no: str) -> FulfillmentOrder:
+    """One piece of work with its details. Raises NotFound."""
+    work = works_with_details(staff).filter(fo_no=fo_no).first()
+    if work is None:
+        raise NotFound
+    return work
 
 
 def legal_actions(work: FulfillmentOrder) -> tuple[str, ...]:

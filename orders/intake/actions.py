@@ -1,249 +1,255 @@
-"""Keep what channels push, and turn it into orders.
+"""Every write of intake: keep what channels push, and turn it into orders.
 
-`receive_push` is all that happens before the channel gets its answer. `digest_messages` is the
-pump: it asks the channel for the order behind each message outside of any transaction, then
-places all orders of the batch and finishes their messages in one.
+The queue is the table of messages itself. `digest_messages` claims due ones with a lease, asks
+the channel outside of any transaction, and writes orders and verdicts in one transaction; a
+crash anywhere in between leaves messages that are due again when the lease ends.
 """
 
 import base64
-import json
 import logging
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
+import orjson
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from oms_project.journal.bell import bell
 from oms_project.refusal import Stale
 from oms_project.sealed import seal, unseal
 from orders.catalogue import queries as catalogue
-from orders.intake import queries, rules, statements
+from orders.intake import queries, statements
 from orders.intake.adapters import doudian
 from orders.intake.models import ChannelAccount, SourceMessage
-from orders.intake.rules import GiveUp, Message, RetryLater
-from orders.intake.statements import Claimed
+from orders.intake.rules import LEASE, MOST_TRIES, LastingFailure, Message, PassingFailure, back_off
+from orders.intake.statements import Claimed, Verdict
 from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.rules import ChannelOrder
 
 log = logging.getLogger("yipan.intake")
-ADAPTERS = {doudian.CHANNEL: doudian}
-LEASE = timedelta(seconds=60)
-_HEARD_EVERY = timedelta(seconds=30)
-_FETCHES = 8
-# A batch whose channel hangs gives the rest of its messages back well before its lease ends.
-_FETCH_SECONDS = 20.0
-_BUSY = "本轮未轮到，稍后再取"
 
-OrderKey = tuple[int, str]
+ADAPTERS = {doudian.CHANNEL: doudian}
+FETCHERS = 8
+FETCH_SECONDS = 45.0  # well below the lease: what was not asked by then waits for the next batch
+ACTOR = "channel"
+_HEARD_GAP = timedelta(seconds=60)
+_CHUNK = 500
+
+OrderKey = tuple[int, str]  # account id, the channel's order id
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A message with the order behind it; `document` is kept with the newest message of an order only."""
-
-    message: Claimed
-    account: ChannelAccount
-    order: ChannelOrder
-    document: str
+class Postponed:
+    """An order that was not asked for in time; it costs no try."""
 
 
-def receive_push(*, account: ChannelAccount, messages: Sequence[Message], at: datetime) -> int:
-    """Store the messages of a push, sealed, each once; returns how many are new. The door answers after it.
+Answer = dict[str, Any] | PassingFailure | LastingFailure | Postponed
 
-    A message of another shop, or of a kind that changes nothing here, is kept as ignored.
+
+def receive_push(
+    *, account: ChannelAccount, messages: Sequence[Message], at: datetime, siblings: Collection[ChannelAccount] = ()
+) -> int:
+    """Keep the messages of one verified push, all or none; returns how many were new.
+
+    `siblings` are the other shops of the same app: each message goes to the shop it names. One of
+    a shop that we do not know is kept under `account`, visible and ignored. A message that needs
+    no work is done at once; one that should name an order and does not is parked for a person.
     """
-    work_tags = ADAPTERS[account.channel].ORDER_TAGS
-    rows = [
-        (
-            message,
-            seal(message.body),
-            message.tag in work_tags and bool(message.external_id) and message.shop_id in ("", account.shop),
-        )
-        for message in {message.msg_id: message for message in messages}.values()
-    ]
-    if not rows:
-        return 0
+    shops = {one.shop: one for one in (*siblings, account)}
+    rows = [_row(message, shops.get(message.shop), account, at) for message in messages]
+    new = 0
     with transaction.atomic():
-        stored = statements.insert_messages(account.pk, rows, at)
-        if account.last_heard_at is None or account.last_heard_at <= at - _HEARD_EVERY:
-            is_older = Q(last_heard_at=None) | Q(last_heard_at__lt=at)
-            ChannelAccount.objects.filter(is_older, pk=account.pk).update(last_heard_at=at)
-    bell.ring()
-    return stored
+        for start in range(0, len(rows), _CHUNK):
+            new += statements.insert_messages(rows[start : start + _CHUNK])
+        if account.last_heard_at is None or at - account.last_heard_at > _HEARD_GAP:
+            ChannelAccount.objects.filter(pk=account.pk).update(last_heard_at=at)
+    if new:
+        bell.ring()
+    return new
+
+
+def _row(message: Message, named: ChannelAccount | None, account: ChannelAccount, at: datetime) -> tuple[object, ...]:
+    owner = named or account
+    due: datetime | None = at
+    done: datetime | None = None
+    outcome = error = ""
+    if named is None and message.shop:
+        due, done, outcome, error = None, at, "ignored", f"未登记的店铺 {message.shop}"
+    elif message.tag not in ADAPTERS[owner.channel].TELLING_TAGS:
+        due, done, outcome = None, at, "ignored"
+    elif not message.external_id:
+        due, outcome, error = None, "parked", "消息没有订单号"
+    return owner.pk, message.key, message.tag, message.external_id, seal(message.body), at, due, done, outcome, error
 
 
 @transaction.atomic
-def count_refusal(*, app_key: str) -> None:
-    """Somebody pushed with a wrong digest in the name of an app: counted for its shops, nothing else is kept."""
-    ChannelAccount.objects.filter(app_key=app_key).update(refused_count=F("refused_count") + 1)
+def count_refusal(*, account: ChannelAccount) -> None:
+    """A push that claimed to come from this app had a wrong digest; nothing of it is kept."""
+    ChannelAccount.objects.filter(pk=account.pk).update(refused_count=F("refused_count") + 1)
 
 
 @transaction.atomic
 def retry_message(*, message: SourceMessage, at: datetime) -> None:
-    """Give a parked message another life from the beginning. Raises Stale when it is not parked any more."""
-    parked = SourceMessage.objects.filter(pk=message.pk, done_at=None, due_at=None)
+    """Give a parked message another life from the beginning. Raises Stale when it is not parked."""
+    parked = SourceMessage.objects.filter(pk=message.pk, done_at=None, due_at=None).exclude(external_id="")
     if not parked.update(due_at=at, tries=0, outcome="", last_error=""):
-        raise Stale("这条消息已在处理或已处理")
+        raise Stale("这条消息没有停放，无需重试")
 
 
 def digest_messages(*, at: datetime, limit: int = 100) -> int:
-    """Turn due messages into orders and refunds; returns how many were taken in hand.
+    """Turn up to `limit` due messages into orders; returns how many were taken on.
 
-    A worker that dies in between loses nothing: its messages are due again when the lease ends,
-    and placing an order twice changes nothing.
+    One poisonous order does not stop the others: a batch that fails is done again one order at a time.
     """
-    claimed = statements.claim_due(at, at + LEASE, limit)
+    claimed = statements.claim_messages(at, at + LEASE, limit)
     if not claimed:
         return 0
     accounts = ChannelAccount.objects.in_bulk({message.account_id for message in claimed})
-    failed: list[tuple[Claimed, Exception]] = []
-    tired = [message for message in claimed if message.tries > rules.MAX_TRIES + 1]
-    failed += [(message, GiveUp("多次处理未果")) for message in tired]
-    fresh = [message for message in claimed if message.tries <= rules.MAX_TRIES + 1]
-    details = _fetch_all(fresh, accounts)
-    ready: list[Ready] = []
-    _translate_all(fresh, accounts, details, ready, failed)
-    failed += _finish_all(ready, at)
-    if failed:
-        statements.mark_failed([_verdict(message, error, at) for message, error in failed])
+    answers = _fetch({(message.account_id, message.external_id) for message in claimed}, accounts)
+    try:
+        _absorb(claimed, answers, accounts, at)
+    except Exception:
+        log.exception("a batch of %s messages failed, going one order at a time", len(claimed))
+        for key in answers:
+            _absorb_one([message for message in claimed if _key(message) == key], answers, accounts, at)
     return len(claimed)
 
 
-def _fetch_all(messages: Sequence[Claimed], accounts: Mapping[int, ChannelAccount]) -> dict[OrderKey, dict[str, Any] | Exception]:
-    """The document of every distinct order, or why there is none. No transaction, no database."""
-    keys = list(dict.fromkeys((message.account_id, message.external_id) for message in messages))
-    fetch = partial(_fetch, accounts, time.monotonic() + _FETCH_SECONDS)
-    if len(keys) == 1:
-        return {keys[0]: fetch(keys[0])}
-    with ThreadPoolExecutor(min(_FETCHES, len(keys) or 1), thread_name_prefix="fetch") as pool:
-        return dict(zip(keys, pool.map(fetch, keys), strict=True))
+def _key(message: Claimed) -> OrderKey:
+    return message.account_id, message.external_id
 
 
-def _fetch(accounts: Mapping[int, ChannelAccount], ends: float, key: OrderKey) -> dict[str, Any] | Exception:
-    account = accounts[key[0]]
-    if time.monotonic() > ends:
-        return RetryLater(_BUSY)
-    try:
-        return ADAPTERS[account.channel].fetch_order(account, key[1])
-    except (RetryLater, GiveUp) as error:
-        return error
-    except Exception as error:
-        log.exception("fetching from %s failed", account.channel)
-        return error
+def _fetch(keys: Collection[OrderKey], accounts: Mapping[int, ChannelAccount]) -> dict[OrderKey, Answer]:
+    """Ask the channels for each order once, several at a time. No database in here."""
+    give_up_at = time.monotonic() + FETCH_SECONDS
 
-
-def _translate_all(
-    messages: Sequence[Claimed],
-    accounts: Mapping[int, ChannelAccount],
-    details: Mapping[OrderKey, dict[str, Any] | Exception],
-    ready: list[Ready],
-    failed: list[tuple[Claimed, Exception]],
-) -> None:
-    """Documents as canonical orders: one look at the catalogue for the whole batch."""
-    codes = set()
-    for (account_id, _), detail in details.items():
-        if isinstance(detail, dict):
-            codes |= ADAPTERS[accounts[account_id].channel].codes_of(detail)
-    parts = catalogue.parts_for(codes)
-    of_order: dict[OrderKey, list[Claimed]] = {}
-    for message in messages:
-        of_order.setdefault((message.account_id, message.external_id), []).append(message)
-    for key, group in of_order.items():
-        detail, account = details[key], accounts[key[0]]
-        if not isinstance(detail, dict):
-            failed += [(message, detail) for message in group]
-            continue
-        said = [message.tag for message in group if message.tag in (doudian.TAG_PAID, doudian.TAG_PENDING)]
-        is_pending = said[-1:] == [doudian.TAG_PENDING]
+    def ask(key: OrderKey) -> Answer:
+        if time.monotonic() > give_up_at:
+            return Postponed()
+        account = accounts[key[0]]
         try:
-            order = ADAPTERS[account.channel].translate(
-                detail, account.shop, parts.get, queries.region_for, is_pending=is_pending
-            )
-            if order.external_id != key[1]:
-                raise GiveUp("平台返回了另一张订单")
-        except GiveUp as error:
-            failed += [(message, error) for message in group]
-            continue
-        document = _packed(detail)
-        ready += [Ready(message, account, order, document if message is group[-1] else "") for message in group]
+            return ADAPTERS[account.channel].fetch_order(account, key[1])
+        except (PassingFailure, LastingFailure) as failure:
+            return failure
+        except Exception as error:
+            log.exception("asking for an order failed")
+            return PassingFailure(f"取单出错：{type(error).__name__}")
+
+    ordered = sorted(keys)
+    with ThreadPoolExecutor(max_workers=min(FETCHERS, len(ordered)), thread_name_prefix="fetch") as pool:
+        return dict(zip(ordered, pool.map(ask, ordered), strict=True))
 
 
-def _packed(detail: dict[str, Any]) -> str:
-    """The order document as received, deflated before it is sealed: ciphertext does not compress."""
-    text = json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
-    return seal(base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 1)).decode())
-
-
-def document_of(message: SourceMessage) -> dict[str, Any] | None:
-    """The channel's order document kept with a message, as received."""
-    packed = unseal(message.detail_sealed)
-    document: dict[str, Any] | None = json.loads(zlib.decompress(base64.b64decode(packed))) if packed else None
-    return document
-
-
-def _finish_all(ready: Sequence[Ready], at: datetime) -> list[tuple[Claimed, Exception]]:
-    """Place the batch in one transaction; if it fails, order by order. Returns what failed and why."""
-    if not ready:
-        return []
+def _absorb_one(
+    messages: Sequence[Claimed], answers: Mapping[OrderKey, Answer], accounts: Mapping[int, ChannelAccount], at: datetime
+) -> None:
     try:
-        _finish(ready, at)
-        return []
+        _absorb(messages, answers, accounts, at)
     except Exception as error:
-        orders = list(dict.fromkeys((item.account.pk, item.order.external_id) for item in ready))
-        if len(orders) == 1:
-            return [(item.message, error) for item in ready]
-        log.exception("a batch of %s orders failed, going one at a time", len(orders))
-    return [
-        failure
-        for key in orders
-        for failure in _finish_all([item for item in ready if (item.account.pk, item.order.external_id) == key], at)
-    ]
+        log.exception("order of message %s failed", messages[0].id)
+        statements.settle_messages([_failed(message, f"{type(error).__name__}", at) for message in messages])
 
 
 @transaction.atomic
-def _finish(ready: Sequence[Ready], at: datetime) -> None:
-    outcomes: dict[OrderKey, str] = {}
-    for account in {item.account.pk: item.account for item in ready}.values():
-        orders = {item.order.external_id: item.order for item in ready if item.account.pk == account.pk}
-        placed = lifecycle.place_orders(orders=list(orders.values()), actor=f"channel:{account.channel}", at=at)
-        outcomes |= {(account.pk, external_id): outcome for external_id, outcome in placed.items()}
-    rows = []
-    for item in ready:
-        outcome = outcomes[(item.account.pk, item.order.external_id)]
-        if item.message.tag == doudian.TAG_REFUNDED and _refund(item, at):
-            outcome = "refunded"
-        rows.append((item.message.id, outcome, item.document))
-    statements.mark_done(rows, at)
+def _absorb(
+    messages: Sequence[Claimed], answers: Mapping[OrderKey, Answer], accounts: Mapping[int, ChannelAccount], at: datetime
+) -> None:
+    """Orders, refunds and verdicts of claimed messages, all in this one transaction."""
+    orders, failures = _translate(messages, answers, accounts)
+    outcomes = lifecycle.place_orders(orders=list(orders.values()), actor=ACTOR, at=at) if orders else {}
+    packed = {key: _packed(answer) for key, answer in answers.items() if isinstance(answer, dict)}
+    verdicts = []
+    for message in messages:
+        key = _key(message)
+        if key in orders:
+            try:
+                outcome = _refund(message, accounts, at) or outcomes[message.external_id]
+            except LastingFailure as failure:
+                verdicts.append(_parked(message, str(failure), packed[key]))
+                continue
+            verdicts.append(Verdict(message.id, None, at, outcome, message.tries, "", packed[key]))
+        else:
+            verdicts.append(_unanswered(message, failures.get(key) or answers[key], packed.get(key, ""), at))
+    statements.settle_messages(verdicts)
 
 
-def _refund(item: Ready, at: datetime) -> bool:
-    adapter = ADAPTERS[item.account.channel]
-    aftersale_id, line_id, amount_fen = adapter.refund_of(unseal(item.message.body_sealed))
-    return lifecycle.record_refund(
-        channel=item.order.channel,
-        shop=item.order.shop,
-        external_id=item.order.external_id,
-        external_line_id=line_id,
-        refund_key=f"{item.account.channel}:{aftersale_id}",
-        amount_fen=amount_fen,
-        actor=f"channel:{item.account.channel}",
+def _translate(
+    messages: Sequence[Claimed], answers: Mapping[OrderKey, Answer], accounts: Mapping[int, ChannelAccount]
+) -> tuple[dict[OrderKey, ChannelOrder], dict[OrderKey, LastingFailure]]:
+    keys = dict.fromkeys(_key(message) for message in messages)
+    details = {key: answer for key in keys if isinstance(answer := answers[key], dict)}
+    adapters = {key: ADAPTERS[accounts[key[0]].channel] for key in details}
+    codes = {code for key, detail in details.items() for code in adapters[key].codes_in(detail)}
+    parts = catalogue.parts_for(codes) if codes else {}
+    divisions = queries.divisions() if details else None
+    risky = _risky(messages, adapters)
+    orders: dict[OrderKey, ChannelOrder] = {}
+    failures: dict[OrderKey, LastingFailure] = {}
+    for key, detail in details.items():
+        try:
+            orders[key] = adapters[key].translate(
+                detail, shop=accounts[key[0]].shop, divisions=divisions, parts=parts, is_risky=key in risky
+            )
+        except LastingFailure as failure:
+            failures[key] = failure
+    return orders, failures
+
+
+def _risky(messages: Sequence[Claimed], adapters: Mapping[OrderKey, Any]) -> set[OrderKey]:
+    """Orders of which only the risk was told and not, before or after it, the confirmation."""
+    known = [message for message in messages if _key(message) in adapters]
+    risky = {_key(message) for message in known if message.tag == adapters[_key(message)].TAG_RISK}
+    if not risky:
+        return risky
+    confirmed = {adapters[key].TAG_CONFIRMED for key in risky}
+    accounts, ids = {key[0] for key in risky}, {key[1] for key in risky}
+    return risky - {key for tag in confirmed for key in queries.told(tag, accounts, ids)}
+
+
+def _refund(message: Claimed, accounts: Mapping[int, ChannelAccount], at: datetime) -> str:
+    """Record the refund that a message tells of; '' when it tells of none. Raises LastingFailure."""
+    account = accounts[message.account_id]
+    adapter = ADAPTERS[account.channel]
+    if message.tag != adapter.TAG_REFUNDED:
+        return ""
+    notice = adapter.refund_told(unseal(message.body_sealed))
+    if notice is None:
+        return ""
+    recorded = lifecycle.record_refund(
+        channel=account.channel,
+        shop=account.shop,
+        external_id=message.external_id,
+        external_line_id=notice.external_line_id if notice.external_line_id != message.external_id else "",
+        refund_key=notice.key,
+        amount_fen=notice.amount_fen,
+        actor=ACTOR,
         at=at,
     )
+    return "refunded" if recorded else ""
 
 
-def _verdict(message: Claimed, error: Exception, at: datetime) -> tuple[int, str, str, datetime | None]:
-    """When to try a failed message again. Our own errors tell their text, others only their kind."""
-    is_known = isinstance(error, RetryLater | GiveUp)
-    told = (str(error) if is_known else f"处理出错（{type(error).__name__}）")[:300]
-    if not is_known:
-        log.error("message %s failed", message.id, exc_info=error)
-    if isinstance(error, GiveUp) or message.tries > rules.MAX_TRIES:
-        return message.id, "parked", told, None
-    return message.id, "", told, at + rules.back_off(message.tries)
+def _packed(detail: Mapping[str, Any]) -> str:
+    return seal(base64.b64encode(zlib.compress(orjson.dumps(detail), 6)).decode())
+
+
+def _parked(message: Claimed, why: str, packed: str = "") -> Verdict:
+    return Verdict(message.id, None, None, "parked", message.tries, why[:300], packed)
+
+
+def _failed(message: Claimed, why: str, at: datetime) -> Verdict:
+    if message.tries > MOST_TRIES:
+        return _parked(message, why)
+    return Verdict(message.id, at + back_off(message.tries), None, "", message.tries, why[:300])
+
+
+def _unanswered(message: Claimed, answer: Answer, packed: str, at: datetime) -> Verdict:
+    if isinstance(answer, Postponed):
+        return Verdict(message.id, at + back_off(1), None, "", message.tries - 1, "本批时间用完，稍后再取")
+    if isinstance(answer, LastingFailure):
+        return _parked(message, str(answer), packed)
+    return _failed(message, str(answer), at)

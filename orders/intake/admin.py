@@ -1,4 +1,4 @@
-"""Shops with their keys, and what the channels pushed: parked messages can be tried again."""
+"""Shops and their messages on screen. Bodies hold personal data and are never shown."""
 
 from typing import Any
 
@@ -11,84 +11,68 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from oms_project.refusal import Refusal
-from orders.intake import actions as intake
+from orders.intake import actions
 from orders.intake.models import ChannelAccount, SourceMessage
 
 
-class ChannelAccountForm(forms.ModelForm):
-    """Secrets are written and never shown; left empty they stay as they are."""
+class AccountForm(forms.ModelForm):
+    """Secrets go in and never come out: an empty box keeps what is there."""
 
-    app_secret = forms.CharField(
-        label="App Secret", required=False, widget=UnfoldAdminPasswordWidget(), help_text="不显示；留空即保持不变"
-    )
+    app_secret = forms.CharField(label="App Secret", required=False, widget=UnfoldAdminPasswordWidget, help_text="留空则保持不变")
     access_token = forms.CharField(
-        label="Access Token", required=False, widget=UnfoldAdminPasswordWidget(), help_text="不显示；留空即保持不变"
+        label="Access Token", required=False, widget=UnfoldAdminPasswordWidget, help_text="留空则保持不变"
     )
 
     class Meta:
         model = ChannelAccount
         fields = ["channel", "shop", "name", "app_key", "app_secret", "access_token", "api_base", "is_active"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._kept = {name: getattr(self.instance, name) for name in ("app_secret", "access_token")}
+        for name in self._kept:
+            self.initial[name] = ""
+
     def clean_app_secret(self) -> str:
-        secret = self.cleaned_data["app_secret"] or self.instance.app_secret
+        secret = self.cleaned_data["app_secret"] or self._kept["app_secret"]
         if not secret:
             raise forms.ValidationError("请填写 App Secret")
         return str(secret)
 
     def clean_access_token(self) -> str:
-        return str(self.cleaned_data["access_token"] or self.instance.access_token)
+        return str(self.cleaned_data["access_token"] or self._kept["access_token"])
+
+
+def masked(secret: str) -> str:
+    """The last four characters of a secret, enough to tell two apart."""
+    return f"••••{secret[-4:]}" if len(secret) > 8 else "••••" if secret else "—"
 
 
 @admin.register(ChannelAccount)
 class ChannelAccountAdmin(ModelAdmin):
-    form = ChannelAccountForm
-    list_display = ["name", "channel", "shop", "is_active", "last_heard_at", "refused_count"]
+    form = AccountForm
+    list_display = ["name", "channel", "shop", "app_key", "secret_shown", "is_active", "refused_count", "last_heard_at"]
     list_filter = ["channel", "is_active"]
-    search_fields = ["name", "shop"]
-    readonly_fields = ["last_heard_at", "refused_count"]
+    search_fields = ["name", "shop", "app_key"]
+    readonly_fields = ["refused_count", "last_heard_at"]
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class StateFilter(admin.SimpleListFilter):
-    title = "进度"
-    parameter_name = "progress"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("parked", "停放（待人工）"), ("waiting", "待处理"), ("done", "已处理")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[SourceMessage]) -> QuerySet[SourceMessage]:
-        match self.value():
-            case "parked":
-                return queryset.filter(done_at=None, due_at=None)
-            case "waiting":
-                return queryset.filter(done_at=None, due_at__isnull=False)
-            case "done":
-                return queryset.filter(done_at__isnull=False)
-        return queryset
+    @admin.display(description="App Secret")
+    def secret_shown(self, account: ChannelAccount) -> str:
+        return masked(account.app_secret)
 
 
 @admin.register(SourceMessage)
 class SourceMessageAdmin(ModelAdmin):
-    list_display = ["received_at", "account", "tag", "external_id", "outcome", "tries", "last_error", "done_at"]
-    list_filter = [StateFilter, "account", "tag"]
+    list_display = ["received_at", "account", "tag", "external_id", "outcome", "tries", "due_at", "done_at", "last_error"]
     list_select_related = ["account"]
-    search_fields = ["external_id", "message_key"]
-    fields = [
-        "account",
-        "message_key",
-        "tag",
-        "external_id",
-        "received_at",
-        "due_at",
-        "done_at",
-        "outcome",
-        "tries",
-        "last_error",
-    ]
+    list_filter = ["outcome", "tag", "account"]
+    search_fields = ["=external_id", "=message_key"]
     ordering = ["-id"]
     show_full_result_count = False
+    readonly_fields = [
+        "account", "message_key", "tag", "external_id", "received_at", "due_at", "done_at", "outcome", "tries", "last_error",
+    ]  # fmt: skip
+    exclude = ["body_sealed", "detail_sealed"]
     actions = ["retry"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -97,17 +81,17 @@ class SourceMessageAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request, obj)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceMessage]:
+        return super().get_queryset(request).defer("body_sealed", "detail_sealed")
 
     @admin.action(description="重试停放的消息", permissions=["change"])
     def retry(self, request: HttpRequest, queryset: QuerySet[SourceMessage]) -> None:
         retried = 0
         for message in queryset:
             try:
-                intake.retry_message(message=message, at=timezone.now())
+                actions.retry_message(message=message, at=timezone.now())
                 retried += 1
             except Refusal as refusal:
-                messages.error(request, f"{message.message_key}：{refusal.message}")
+                self.message_user(request, f"{message}：{refusal.message}", messages.WARNING)
         if retried:
-            messages.success(request, f"{retried} 条消息将重新处理")
+            self.message_user(request, f"已重新排队 {retried} 条", messages.SUCCESS)

@@ -1,43 +1,127 @@
-"""The plain values of intake: what a channel pushed, and what may go wrong on the way. No database."""
+"""What intake knows without asking: how an address becomes a district, when a message is tried again."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
 
-BACK_OFF = [timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14400)]
-MAX_TRIES = len(BACK_OFF)
+LEASE = timedelta(seconds=120)
+MOST_TRIES = 8
+BACK_OFF = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 1800, 3600))
 
-
-class BadPush(Exception):
-    """What was pushed has not the form of a push; nothing of it can be kept."""
-
-
-class RetryLater(Exception):
-    """The channel did not answer as it should, but may do so later."""
+_PROVINCE_TAILS = ("壮族自治区", "回族自治区", "维吾尔自治区", "特别行政区", "自治区", "省", "市")
+_PLACE_TAILS = ("市辖区", "自治县", "自治旗", "新区", "林区", "地区", "区", "县", "市", "旗", "盟")
 
 
-class GiveUp(Exception):
-    """Asking again will not help: a person has to look."""
+class PassingFailure(Exception):
+    """The channel could not answer now; asking again later may help."""
 
 
-class Place(NamedTuple):
-    """A division as a channel names it; either part may be empty or wrong."""
+class LastingFailure(Exception):
+    """Asking again cannot help: a person must look."""
+
+
+class BadOrder(LastingFailure):
+    """The channel's document lacks something or is not readable; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One pushed message. `body` is the message as received, as JSON text; an empty `external_id` names no order."""
+
+    key: str
+    tag: str
+    shop: str
+    external_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundNotice:
+    """Money went back to the buyer, as a message tells it. `key` is the channel's own number of it."""
+
+    key: str
+    external_line_id: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One administrative unit as a channel writes it: a code that may be empty or foreign, and a name."""
 
     code: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a push. `msg_id` is the key by which a repetition is known; `body` is JSON text."""
-
-    tag: str
-    msg_id: str
-    shop_id: str
-    external_id: str
-    body: str
-
-
 def back_off(tries: int) -> timedelta:
-    """How long to wait after the tries-th failure (from 1)."""
-    return BACK_OFF[min(max(tries, 1), MAX_TRIES) - 1]
+    """How long to wait after so many failed tries."""
+    return BACK_OFF[min(max(tries, 1), len(BACK_OFF)) - 1]
+
+
+def bare(name: str, tails: Sequence[str] = _PLACE_TAILS) -> str:
+    """A place's name without its kind: 吴中区 is 吴中. Two characters are never shortened to one."""
+    for tail in tails:
+        if name.endswith(tail) and len(name) - len(tail) >= 2:
+            return name.removesuffix(tail)
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Divisions:
+    """The administrative divisions by code and by name; made once and shared."""
+
+    names: Mapping[str, str]  # six-digit code → name
+    levels: Mapping[str, int]  # 1 province, 2 city, 3 county
+    _provinces: dict[str, str] = field(default_factory=dict)
+    _cities: dict[tuple[str, str], str] = field(default_factory=dict)
+    _counties: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, int]]) -> "Divisions":
+        """From (code, name, level) rows."""
+        kept = sorted(rows)
+        made = cls({code: name for code, name, _ in kept}, {code: level for code, _, level in kept})
+        for code, name, level in kept:
+            if level == 1:
+                made._provinces[bare(name, _PROVINCE_TAILS)] = code[:2]
+            elif level == 2:
+                made._cities[(code[:2], bare(name))] = code[:4]
+            else:
+                made._counties.setdefault((code[:2], bare(name)), []).append(code)
+        return made
+
+    def locate(self, province: Place, city: Place, county: Place) -> str:
+        """The county's code (a city's where it has no counties), or '' when nobody can be sure.
+
+        A known county code counts first, unless the names clearly tell of another county: then
+        the address contradicts itself and a person must look. Else the names decide: the county
+        must be the only one of its name in the province, or in the city where that is known.
+        """
+        by_code = county.code if self.levels.get(county.code) == 3 else ""
+        by_name = self._by_names(province, city, county)
+        if by_code and by_name and by_code != by_name:
+            return ""
+        return by_code or by_name
+
+    def _by_names(self, province: Place, city: Place, county: Place) -> str:
+        area = self._provinces.get(bare(province.name, _PROVINCE_TAILS), "")
+        if not area and self.levels.get(province.code) == 1:
+            area = province.code[:2]
+        town = self._cities.get((area, bare(city.name)), "") if city.name not in {"市辖区", "县"} else ""
+        found = self._counties.get((area, bare(county.name)), [])
+        exact = [code for code in found if self.names[code] == county.name] or found
+        if town:
+            exact = [code for code in exact if code.startswith(town)]
+        if len(exact) == 1:
+            return exact[0]
+        if town and not found and not any(code.startswith(town) and level == 3 for code, level in self.levels.items()):
+            return f"{town}00"
+        return ""
+
+
+def region_text(*places: Place) -> str:
+    """江苏省苏州市吴中区, without the filler 市辖区 and without saying a name twice."""
+    names: list[str] = []
+    for place in places:
+        if place.name and place.name not in {"市辖区", *names}:
+            names.append(place.name)
+    return "".join(names)

@@ -1,22 +1,16 @@
-"""The SQL of intake: storing, claiming and marking messages, each one statement, both databases."""
+"""The SQL of the message queue: one named function per statement, for PostgreSQL and for SQLite."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
-
-from orders.intake.rules import Message
-from orders.lifecycle.statements import as_time
-
-
-def _is_postgres() -> bool:
-    return connection.vendor == "postgresql"
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message in hand until its lease ends."""
+    """A message taken on until its lease ends; `tries` counts this one."""
 
     id: int
     account_id: int
@@ -26,65 +20,77 @@ class Claimed:
     tries: int
 
 
-def insert_messages(account_id: int, rows: Sequence[tuple[Message, str, bool]], at: datetime) -> int:
-    """Store (message, sealed body, whether there is work to do); known keys are left alone. Returns how many are new."""
-    when = as_time(at)
-    row = "(%s, %s, %s, %s, %s, '', %s, %s, %s, %s, 0, '')"
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a claimed message: done (`done_at`), due again (`due_at`), or parked (neither)."""
+
+    id: int
+    due_at: datetime | None
+    done_at: datetime | None
+    outcome: str
+    tries: int
+    last_error: str = ""
+    detail_sealed: str = ""
+
+
+def _when(value: datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if value else None
+
+
+def insert_messages(rows: Sequence[tuple[Any, ...]]) -> int:
+    """Store messages that are not stored yet; returns how many were new.
+
+    A row is (account id, key, tag, external id, sealed body, received, due, done, outcome, last error).
+    """
+    row = "(%s, %s, %s, %s, %s, '', %s, %s, %s, %s, 0, %s)"
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO orders_sourcemessage (account_id, message_key, tag, external_id, body_sealed, detail_sealed, "
             f"received_at, due_at, done_at, outcome, tries, last_error) VALUES {', '.join([row] * len(rows))} "
-            "ON CONFLICT (account_id, message_key) DO NOTHING",
-            [
-                value
-                for message, sealed, is_work in rows
-                for value in (
-                    account_id,
-                    message.msg_id,
-                    message.tag,
-                    message.external_id,
-                    sealed,
-                    when,
-                    when if is_work else None,
-                    None if is_work else when,
-                    "" if is_work else "ignored",
-                )
-            ],
+            "ON CONFLICT (account_id, message_key) DO NOTHING RETURNING id",
+            [_when(value) if isinstance(value, datetime) else value for values in rows for value in values],
         )
-        return cursor.rowcount
+        return len(cursor.fetchall())
 
 
-def claim_due(at: datetime, until: datetime, limit: int) -> list[Claimed]:
-    """Lease up to `limit` due messages, oldest first; what another worker holds is skipped."""
-    skip = " FOR UPDATE SKIP LOCKED" if _is_postgres() else ""
+def claim_messages(at: datetime, until: datetime, limit: int) -> list[Claimed]:
+    """Take up to `limit` due messages on until a later time, oldest first; others skip them.
+
+    A worker that dies loses nothing: the messages are due again at `until`.
+    """
+    skip = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE orders_sourcemessage SET due_at = %s, tries = tries + 1 WHERE id IN (SELECT id FROM orders_sourcemessage "
             f"WHERE done_at IS NULL AND due_at <= %s ORDER BY due_at, id LIMIT %s{skip}) "
             "RETURNING id, account_id, tag, external_id, body_sealed, tries",
-            [as_time(until), as_time(at), limit],
+            [_when(until), _when(at), limit],
         )
         return sorted((Claimed(*row) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
 
 
-def mark_done(rows: Sequence[tuple[int, str, str]], at: datetime) -> None:
-    """Finish messages: (id, outcome, sealed order document)."""
+def settle_messages(verdicts: Sequence[Verdict]) -> None:
+    """Write what became of claimed messages; one that another worker finished meanwhile stays as it is."""
+    cast = "::timestamptz" if connection.vendor == "postgresql" else ""
+    row = "(%s, %s, %s, %s, %s, %s, %s)"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH v (id, outcome, detail) AS (VALUES {', '.join(['(%s, %s, %s)'] * len(rows))}) "
-            "UPDATE orders_sourcemessage SET done_at = %s, due_at = NULL, last_error = '', outcome = v.outcome, "
-            "detail_sealed = v.detail FROM v WHERE orders_sourcemessage.id = v.id AND orders_sourcemessage.done_at IS NULL",
-            [*(value for row in rows for value in row), as_time(at)],
-        )
-
-
-def mark_failed(rows: Sequence[tuple[int, str, str, datetime | None]]) -> None:
-    """Put messages back, or park them: (id, outcome, error, next due time or None to park)."""
-    cast = "::timestamptz" if _is_postgres() else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH v (id, outcome, error, due) AS (VALUES {', '.join(['(%s, %s, %s, %s)'] * len(rows))}) "
-            f"UPDATE orders_sourcemessage SET due_at = v.due{cast}, outcome = v.outcome, last_error = v.error "
+            "WITH v (id, due_at, done_at, outcome, tries, last_error, detail_sealed) AS "
+            f"(VALUES {', '.join([row] * len(verdicts))}) "
+            f"UPDATE orders_sourcemessage SET due_at = v.due_at{cast}, done_at = v.done_at{cast}, outcome = v.outcome, "
+            "tries = v.tries, last_error = v.last_error, detail_sealed = v.detail_sealed "
             "FROM v WHERE orders_sourcemessage.id = v.id AND orders_sourcemessage.done_at IS NULL",
-            [value for id_, outcome, error, due in rows for value in (id_, outcome, error, as_time(due))],
+            [
+                value
+                for verdict in verdicts
+                for value in (
+                    verdict.id,
+                    _when(verdict.due_at),
+                    _when(verdict.done_at),
+                    verdict.outcome,
+                    verdict.tries,
+                    verdict.last_error,
+                    verdict.detail_sealed,
+                )
+            ],
         )

@@ -390,7 +390,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': '派单要约',
                 'verbose_name_plural': '派单要约',
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['expires_at'], name='offer_due'), models.Index(condition=models.Q(('state', 'pending')), fields=['dealer', 'expires_at'], name='offer_open_by_dealer'), models.Index(fields=['dealer', 'opened_at'], name='offer_by_dealer_and_time')],
+                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['expires_at'], name='offer_due'), models.Index(condition=models.Q(('state', 'pending')), fields=['dealer', 'expires_at'], name='offer_open_by_dealer'), models.Index(fields=['dealer', 'opened_at'], name='offer_by_dealer_and_time'), models.Index(fields=['answered_at'], name='offer_by_answer')],
                 'constraints': [models.UniqueConstraint(fields=('work', 'dealer'), name='a_dealer_is_asked_once_for_the_same_work'), models.UniqueConstraint(condition=models.Q(('state', 'accepted')), fields=('work',), name='work_has_one_winner'), models.UniqueConstraint(condition=models.Q(('state', 'pending')), fields=('work',), name='work_has_one_open_offer')],
             },
         ),

@@ -1,194 +1,61 @@
-"""The review queue and the shops in the admin: buttons do what they say, secrets and receivers stay shut."""
+"""Shops and messages on screen: secrets and bodies stay hidden, parked messages can be retried."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
-from django.contrib import admin
-from django.test import Client
-from django.urls import path
+from django.urls import reverse
 
-from dealers.directory import actions as directory
-from dealers.models import Staff
-from inventory.models import Sku
-from oms_project.sealed import seal
-from orders.catalogue.admin import ProductAdmin
-from orders.intake.admin import ChannelAccountAdmin, SourceMessageAdmin
-from orders.lifecycle import actions as lifecycle
-from orders.lifecycle.admin import FulfillmentOrderAdmin, OrderAdmin, OrderHoldAdmin, ReceiverRevealAdmin
-from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, Receiver
-from orders.models import (
-    ChannelAccount,
-    FulfillmentOrder,
-    Order,
-    OrderHold,
-    Product,
-    ProductPart,
-    ReceiverReveal,
-    SourceMessage,
-)
-from tests.make import make_node, make_order, make_sku, make_staff, make_work
+from orders.intake.admin import masked
+from orders.models import SourceMessage
+from tests.make import make_staff
+from tests.orders.intake_world import make_account
+from tests.platforms.doudian import APP_SECRET, DoudianPlatform
 
-urlpatterns = [path("admin/", admin.site.urls)]
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.urls(__name__),
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
-]
-HOLDS, ORDERS = "/admin/orders/orderhold/", "/admin/orders/order/"
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def operator(client: Client) -> Staff:
-    staff = make_staff(role="admin")
-    client.force_login(staff)
-    return staff
+def boss(client: Any) -> Any:
+    client.force_login(make_staff())
+    return client
 
 
-@pytest.fixture
-def held(at: datetime) -> Order:
-    """An order with an unknown code, an unknown district and words of the buyer."""
-    lifecycle.place_orders(
-        orders=[
-            ChannelOrder(
-                channel="doudian",
-                shop="12345",
-                external_id="77",
-                channel_status="WAIT_SHIP",
-                source_updated_at=1,
-                paid_at=at,
-                goods_fen=100,
-                freight_fen=0,
-                paid_fen=100,
-                division_code="",
-                region="江苏省苏州市不存在区",
-                receiver=Receiver("张三丰", "13800000001", "测试路 1 号", "早点送"),
-                live_session="",
-                anchor="",
-                lines=(ChannelLine("77-1", "SF-2001", "沙发", 1, 100),),
-                findings=(Finding("remark", "买家有留言"),),
-            )  # fmt: skip
-        ],
-        actor="test",
-        at=at,
-    )
-    return Order.objects.get()
-
-
-def open_reasons() -> set[str]:
-    return set(OrderHold.objects.filter(released_at=None).values_list("reason", flat=True))
-
-
-def press(client: Client, address: str, action: str, *objects: int, **form: str) -> str:
-    answer = client.post(address, {"action": action, "_selected_action": list(objects), **form}, follow=True)
-    assert answer.status_code == 200
-    return answer.content.decode()
-
-
-def test_the_queue_shows_every_open_reason_at_once(client: Client, operator: Staff, held: Order) -> None:
-    page = client.get(HOLDS).content.decode()
-    assert "DD77" in page
-    assert page.count("地址无法识别") >= 3
-    assert "13800000001" not in page
-
-
-def test_buttons_lead_an_order_out_of_review(client: Client, operator: Staff, held: Order) -> None:
-    holds = {hold.reason: hold.pk for hold in OrderHold.objects.all()}
-    assert set(holds) == {"sku", "address", "remark"}
-    assert "请先修正收货地区" in press(client, HOLDS, "release", holds["address"])
-    assert "仍待处理" in press(client, HOLDS, "match_again", holds["sku"])
-    assert open_reasons() == {"sku", "address", "remark"}
-
-    directory.load_divisions(at=held.placed_at)
-    assert "请填写正确的区县代码" in press(client, HOLDS, "fix_address", holds["address"], division="不存在")
-    assert "请改用区县代码" in press(client, HOLDS, "fix_address", holds["address"], division="鼓楼区")
-    assert "江苏省苏州市吴中区" in press(client, HOLDS, "fix_address", holds["address"], division="320506")
-    assert open_reasons() == {"sku", "remark"}
-
-    sku: Sku = make_sku("SF-2001")
-    ProductPart.objects.create(product=Product.objects.create(code="SF-2001", name="沙发"), sku=sku)
-    press(client, HOLDS, "match_again", holds["sku"])
-    assert open_reasons() == {"remark"}
-
-    assert "已放行" in press(client, HOLDS, "release", holds["remark"], note="已电话确认")
-    released = OrderHold.objects.get(pk=holds["remark"])
-    assert (released.released_by, released.note) == (operator, "已电话确认")
-    assert "DD77" in client.get(f"{HOLDS}?progress=released").content.decode()
-    held.refresh_from_db()
-    assert (held.state, held.division_code, held.lines.get().sku) == ("placed", "320506", sku)
-
-
-def test_a_receiver_is_masked_until_somebody_looks_and_leaves_a_trace(client: Client, operator: Staff, held: Order) -> None:
-    for page in (client.get(ORDERS), client.get(f"{ORDERS}{held.pk}/change/")):
-        assert page.status_code == 200
-        assert "张**" in page.content.decode()
-        assert "13800000001" not in page.content.decode()
-    assert "13800000001" in press(client, ORDERS, "reveal", held.pk)
-    trace = ReceiverReveal.objects.get()
-    assert (trace.staff, trace.order, trace.door) == (operator, held, "admin")
-    client.force_login(Staff.objects.create_superuser("13000000000", "x", name="财务"))
-    Staff.objects.filter(phone="13000000000").update(role="finance")
-    assert "13800000001" not in press(client, ORDERS, "reveal", held.pk)
-    assert ReceiverReveal.objects.count() == 1
-    assert client.get("/admin/orders/receiverreveal/").status_code == 200
-    assert client.get("/admin/orders/receiverreveal/add/").status_code == 403
-
-
-def test_secrets_are_written_and_never_shown(client: Client, operator: Staff) -> None:
-    address = "/admin/orders/channelaccount/"
-    form = {"channel": "doudian", "shop": "1", "name": "店", "app_key": "k", "api_base": "https://example.com", "is_active": "on"}
-    assert "请填写 App Secret" in client.post(f"{address}add/", form).content.decode()
-    client.post(f"{address}add/", {**form, "app_secret": "top-secret", "access_token": "t-1"})
-    account = ChannelAccount.objects.get()
-    assert (account.app_secret, account.access_token) == ("top-secret", "t-1")
-    page = client.get(f"{address}{account.pk}/change/").content.decode()
-    assert "top-secret" not in page
-    client.post(f"{address}{account.pk}/change/", {**form, "name": "新名"})
+def test_secrets_go_in_and_never_come_out(boss: Any) -> None:
+    account = make_account(DoudianPlatform(), access_token="token-very-secret")
+    page = reverse("admin:orders_channelaccount_change", args=[account.pk])
+    for address in (page, reverse("admin:orders_channelaccount_changelist")):
+        text = boss.get(address).content.decode()
+        assert APP_SECRET not in text
+        assert "token-very-secret" not in text
+    form = {"channel": "doudian", "shop": "12345", "name": "新名", "app_key": account.app_key, "api_base": "https://x.cn"}
+    assert boss.post(page, {**form, "is_active": "on"}).status_code == 302
     account.refresh_from_db()
-    assert (account.name, account.app_secret, account.access_token) == ("新名", "top-secret", "t-1")
-    assert client.get(address).status_code == 200
+    assert (account.name, account.app_secret, account.access_token) == ("新名", APP_SECRET, "token-very-secret")
+    assert boss.post(page, {**form, "app_secret": "another"}).status_code == 302
+    account.refresh_from_db()
+    assert (account.app_secret, account.access_token) == ("another", "token-very-secret")
 
 
-def test_parked_messages_are_tried_again(client: Client, operator: Staff, at: datetime) -> None:
-    address = "/admin/orders/sourcemessage/"
-    account = ChannelAccount.objects.create(channel="doudian", shop="1", name="店", app_key="k", app_secret="s")
-    message = SourceMessage.objects.create(
-        account=account,
-        message_key="m",
-        tag="101",
-        external_id="9",
-        body_sealed=seal("秘密"),
-        received_at=at,
-        outcome="parked",
-        tries=9,
-    )
-    assert "9" in client.get(f"{address}?progress=parked").content.decode()
-    assert client.get(f"{address}{message.pk}/change/").status_code == 200
-    assert "1 条消息将重新处理" in press(client, address, "retry", message.pk)
-    message.refresh_from_db()
-    assert (message.outcome, message.tries, message.due_at is None) == ("", 0, False)
-    assert "已在处理或已处理" in press(client, address, "retry", message.pk)
+def test_a_new_shop_needs_a_secret(boss: Any) -> None:
+    form = {"channel": "doudian", "shop": "1", "name": "店", "app_key": "k", "api_base": "https://x.cn"}
+    answer = boss.post(reverse("admin:orders_channelaccount_add"), form)
+    assert "请填写 App Secret" in answer.content.decode()
 
 
-def test_work_and_products_can_be_looked_at(client: Client, operator: Staff) -> None:
-    sku = make_sku()
-    work = make_work(make_order(sku), make_node())
-    product = Product.objects.create(code="SET", name="套装")
-    ProductPart.objects.create(product=product, sku=sku, quantity=2)
-    assert work.fo_no in client.get("/admin/orders/fulfillmentorder/").content.decode()
-    assert client.get(f"/admin/orders/fulfillmentorder/{work.pk}/change/").status_code == 200
-    assert f"{sku.name}×2" in client.get("/admin/orders/product/").content.decode()
-    assert client.get(f"/admin/orders/product/{product.pk}/change/").status_code == 200
+def test_parked_messages_are_retried_and_bodies_are_not_shown(boss: Any, at: datetime) -> None:
+    kept = {"account": make_account(DoudianPlatform()), "body_sealed": "SEALED-BODY", "received_at": at, "external_id": "1"}
+    parked = SourceMessage.objects.create(message_key="a", tag="101", outcome="parked", tries=9, **kept)
+    done = SourceMessage.objects.create(message_key="b", tag="101", outcome="placed", done_at=at, **kept)
+    listing = reverse("admin:orders_sourcemessage_changelist")
+    assert "SEALED-BODY" not in boss.get(reverse("admin:orders_sourcemessage_change", args=[parked.pk])).content.decode()
+    answer = boss.post(listing, {"action": "retry", "_selected_action": [parked.pk, done.pk]}, follow=True)
+    assert "已重新排队 1 条" in answer.content.decode()
+    parked.refresh_from_db()
+    done.refresh_from_db()
+    assert (parked.outcome, parked.tries, parked.due_at is not None) == ("", 0, True)
+    assert (done.outcome, done.due_at) == ("placed", None)
 
 
-def test_every_page_is_registered() -> None:
-    pages = {
-        Order: OrderAdmin,
-        OrderHold: OrderHoldAdmin,
-        FulfillmentOrder: FulfillmentOrderAdmin,
-        ReceiverReveal: ReceiverRevealAdmin,
-        Product: ProductAdmin,
-        ChannelAccount: ChannelAccountAdmin,
-        SourceMessage: SourceMessageAdmin,
-    }
-    for model, page in pages.items():
-        assert isinstance(admin.site.get_model_admin(model), page)
+def test_enough_of_a_secret_is_shown_to_tell_it_apart() -> None:
+    assert [masked(secret) for secret in ("", "short", "long-enough-9876")] == ["—", "••••", "••••9876"]

@@ -1,183 +1,182 @@
-"""Plays 抖店 on a local port: order documents over its signed API, and pushes with its digest.
+"""Plays 抖店: makes orders, signs pushes, answers order.orderDetail, and fails on request.
 
-It signs and verifies by itself, with hashlib only, so that a mistake in the project's signing is
-not repeated here. `faults` are served first, one per call: an HTTP status as int, "hang",
-"garbage", or (code, sub_code) of a business answer.
+Signing is written here again with hashlib alone: nothing comes from the code under test. It
+checks the client's signature as the platform does, so a wrong one is seen by every test.
 """
 
 import hashlib
+import hmac
 import json
 import threading
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 APP_KEY = "7000000000000000001"
 APP_SECRET = "test-app-secret-0001"
 SHOP = "12345"
-PAID_AT = 1_764_043_200
-WUZHONG = ("江苏省", "320000"), ("苏州市", "320500"), ("吴中区", "320506")
-_numbers = count(1)
+FIRST_ORDER = 4781320682406083640  # above 2^53, as the real ones
+PAID_AT = 1_764_043_200  # 2025-11-25 12:00 in Shanghai
 
 
-def hmac_sha256(key: bytes, text: bytes) -> str:
-    """HMAC by its definition (RFC 2104)."""
-    key = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key) + text).digest()
-    return hashlib.sha256(bytes(byte ^ 0x5C for byte in key) + inner).hexdigest()
-
-
-def make_line(code: str = "SF-2001", pay_amount: int = 100_000, item_num: int = 1, **fields: Any) -> dict[str, Any]:
-    """A sub-order; the order fills in its id when none is given."""
-    line = {"code": code, "product_name": f"商品 {code}", "item_num": item_num, "pay_amount": pay_amount}
-    return {**line, "ad_env_type": "other", **fields}
-
-
-def make_detail(
-    *lines: dict[str, Any], order_id: str = "", place: tuple[tuple[str, str], ...] = WUZHONG, **fields: Any
-) -> dict[str, Any]:
-    """A paid order whose totals agree, to a clear receiver in 苏州吴中."""
-    order_id = order_id or f"47813206824060{next(_numbers):05d}"
-    own = [{"order_id": f"{order_id[:-1]}{position}", **line} for position, line in enumerate(lines or (make_line(),), start=1)]
-    post = int(fields.get("post_amount", 0))
-    names = [{"name": name, "id": code} for name, code in place]
+def line(code: str, *, quantity: int = 1, paid_fen: int = 129_900, unit_fen: int | None = None, **more: Any) -> dict[str, Any]:
+    """One sub-order in the platform's words; its number is given when the order is made."""
     return {
-        "order_id": order_id,
-        "shop_id": int(SHOP),
-        "order_status": 2,
-        "pay_time": PAID_AT,
-        "update_time": PAID_AT,
-        "create_time": PAID_AT - 60,
-        "pay_amount": sum(int(line["pay_amount"]) for line in own) + post,
-        "post_amount": post,
-        "buyer_words": "",
-        "post_receiver": "张三丰",
-        "post_tel": "13800000001",
-        "post_addr": {
-            **dict(zip(("province", "city", "town"), names, strict=True)),
-            "street": {"name": "长桥街道", "id": "320506003"},
-            "detail": "测试路 1 号",
-        },
-        "sku_order_list": own,
-        **fields,
+        "code": code,
+        "product_name": f"商品 {code}",
+        "item_num": str(quantity),
+        "origin_amount": str(unit_fen if unit_fen is not None else paid_fen // quantity),
+        "pay_amount": str(paid_fen),
+        "room_id_str": "7300000000000000001",
+        "author_id": "80010001",
+        "author_name": "主播阿木",
+        **more,
     }
 
 
+@dataclass
 class DoudianPlatform:
-    """The platform's side of one app. Use `running()` to give it a port."""
+    """The platform's side. `faults` are answered before the truth: a status, "hang", "drop", "garbage" or an error answer."""
 
-    def __init__(self, *, app_key: str = APP_KEY, app_secret: str = APP_SECRET, shop: str = SHOP) -> None:
-        self.app_key, self.app_secret, self.shop = app_key, app_secret, shop
-        self.orders: dict[str, dict[str, Any]] = {}
-        self.faults: list[Any] = []
-        self.calls: list[str] = []
-        self.refused: list[str] = []
-        self.base = ""
-        self._lock = threading.Lock()
-        self._release = threading.Event()
+    app_key: str = APP_KEY
+    app_secret: str = APP_SECRET
+    shop: str = SHOP
+    url: str = ""
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    asked: list[str] = field(default_factory=list)
+    bad_signatures: int = 0
+    let_go: threading.Event = field(default_factory=threading.Event)
+    _numbers: int = FIRST_ORDER
 
-    def add(self, detail: dict[str, Any]) -> str:
-        """Have an order; returns its id."""
-        self.orders[detail["order_id"]] = detail
-        return str(detail["order_id"])
+    def order(self, *lines: dict[str, Any], status: str = "2", freight_fen: int = 0, **more: Any) -> str:
+        """Make an order of these lines to 苏州市吴中区; returns its number. `more` overwrites fields."""
+        self._numbers += 1
+        number = str(self._numbers)
+        sold = [{"order_id": f"{number[:-1]}{i}", "parent_order_id": number, **one} for i, one in enumerate(lines, start=1)]
+        goods = sum(int(one["origin_amount"]) * int(one["item_num"]) for one in sold)
+        paid = sum(int(one["pay_amount"]) for one in sold)
+        self.orders[number] = {
+            "order_id": number,
+            "shop_id": self.shop,
+            "order_status": status,
+            "order_type": "0",
+            "create_time": str(PAID_AT - 20),
+            "pay_time": str(PAID_AT) if status != "1" else "0",
+            "update_time": str(PAID_AT),
+            "order_amount": str(goods),
+            "pay_amount": str(paid + freight_fen),
+            "post_amount": str(freight_fen),
+            "promotion_amount": str(goods - paid),
+            "buyer_words": "",
+            "seller_words": "",
+            "post_receiver": "张三丰",
+            "post_tel": "13800000001",
+            "post_addr": {
+                "province": {"id": "320000", "name": "江苏省"},
+                "city": {"id": "320500", "name": "苏州市"},
+                "town": {"id": "320506", "name": "吴中区"},
+                "street": {"id": "320506001", "name": "长桥街道"},
+                "detail": "测试路1号",
+            },
+            "sku_order_list": sold,
+            **more,
+        }
+        return number
 
-    # --- pushes
+    def change(self, number: str, **fields: Any) -> None:
+        """Something happened to an order: its fields change, and its clock moves on by a minute."""
+        order = self.orders[number]
+        order.update({"update_time": str(int(order["update_time"]) + 60), **fields})
 
-    def message(self, tag: str, order_id: str, *, msg_id: str = "", **data: Any) -> dict[str, Any]:
-        """One message as it is on the wire: data is JSON text, ids in it are numbers."""
-        body = {"p_id": int(order_id), "s_ids": [int(order_id)], "shop_id": int(self.shop), **data}
-        key = msg_id or f"{next(_numbers)}:{tag}:{PAID_AT}:{order_id}"
-        return {"tag": tag, "msg_id": key, "data": json.dumps(body, separators=(",", ":"), ensure_ascii=False)}
+    def message(self, tag: str, number: str, **more: Any) -> dict[str, str]:
+        """One message; the same happening has the same msg_id. Numbers go as JSON numbers, as on the wire."""
+        facts = {"p_id": int(number), "s_ids": [int(number)], "shop_id": int(self.shop), "order_type": 0, "biz": 2, **more}
+        key = more.get("aftersale_id", self.orders.get(number, {}).get("update_time", "0"))
+        return {"tag": tag, "msg_id": f"{number}:{tag}:{key}", "data": json.dumps(facts, separators=(",", ":"))}
+
+    def refund(self, number: str, amount_fen: int, *, key: str, line_id: str = "") -> dict[str, str]:
+        """The message of a refund that succeeded."""
+        facts = {"s_id": int(line_id or number), "aftersale_id": key, "aftersale_status": 6, "refund_amount": amount_fen}
+        return self.message("206", number, **facts)
 
     def push(self, *messages: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of one push."""
-        body = json.dumps(list(messages), separators=(",", ":"), ensure_ascii=False).encode()
-        return body, self.headers(body)
+        """Body and headers of a push of these messages."""
+        return self.sign(json.dumps(list(messages), ensure_ascii=False, separators=(",", ":")).encode())
 
-    def headers(self, body: bytes) -> dict[str, str]:
+    def sign(self, body: bytes) -> tuple[bytes, dict[str, str]]:
         digest = hashlib.md5(self.app_key.encode() + body + self.app_secret.encode()).hexdigest()
-        return {"app-id": self.app_key, "event-sign": digest}
+        return body, {"app-id": self.app_key, "event-sign": digest}
 
-    # --- the API
+    def fail(self, number: str, *faults: Any) -> None:
+        """Answer the next questions about an order so, one fault each."""
+        self.faults[number].extend(faults)
+
+    def is_signed(self, query: dict[str, str], param_json: str) -> bool:
+        """Whether a request is signed as the open platform wants it."""
+        text = (
+            f"{self.app_secret}app_key{query.get('app_key')}method{query.get('method')}param_json{param_json}"
+            f"timestamp{query.get('timestamp')}v{query.get('v')}{self.app_secret}"
+        )
+        if query.get("sign_method") == "hmac-sha256":
+            return query.get("sign") == hmac.new(self.app_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return query.get("sign") == hashlib.md5(text.encode()).hexdigest()
 
     @contextmanager
-    def running(self) -> Iterator["DoudianPlatform"]:
-        """Serve the API on a free local port."""
-        platform = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, answer = platform.answer(self.path, body)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def handle_one_request(self) -> None:
-                try:
-                    super().handle_one_request()
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Silent."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    def serving(self) -> Iterator["DoudianPlatform"]:
+        """The open API on a free port of loopback, as long as the block lasts."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Door", (_Door,), {"platform": self}))
         server.daemon_threads = True
-        server.block_on_close = False
-        self.base = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield self
         finally:
-            self._release.set()
+            self.let_go.set()
             server.shutdown()
             server.server_close()
             thread.join(3)
 
-    def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """What the platform answers to an API call; also for use without a port."""
-        with self._lock:
-            fault = self.faults.pop(0) if self.faults else None
-            self.calls.append(path)
-        if fault == "hang":
-            self._release.wait(10)
-            return 200, b"{}"
-        if fault == "garbage":
-            return 200, b"<html>gateway</html>"
-        if isinstance(fault, int):
-            return fault, b"{}"
-        if isinstance(fault, tuple):
-            return 200, json.dumps({"code": fault[0], "sub_code": fault[1], "sub_msg": "", "data": None}).encode()
-        wrong = self._wrong_with(path, body)
-        if wrong:
-            self.refused.append(wrong)
-            return 200, json.dumps({"code": 40004, "sub_code": f"isv.{wrong}", "data": None}).encode()
-        order = self.orders.get(json.loads(body)["shop_order_id"])
-        if order is None:
-            return 200, json.dumps({"code": 50002, "sub_code": "isv.business-failed:2100", "data": None}).encode()
-        return 200, json.dumps(
-            {"code": 10000, "msg": "success", "data": {"shop_order_detail": order}}, ensure_ascii=False
-        ).encode()
 
-    def _wrong_with(self, path: str, body: bytes) -> str:
-        parts = urlsplit(path)
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if parts.path != "/" + query.get("method", "").replace(".", "/"):
-            return "path"
-        param_json = body.decode()
-        if json.dumps(json.loads(param_json), sort_keys=True, separators=(",", ":"), ensure_ascii=False) != param_json:
-            return "param-json-not-canonical"
-        text = "".join(f"{key}{query.get(key, '')}" for key in ("app_key", "method"))
-        text += f"param_json{param_json}timestamp{query.get('timestamp', '')}v{query.get('v', '')}"
-        signed = f"{self.app_secret}{text}{self.app_secret}".encode()
-        by_md5 = query.get("sign_method", "md5") == "md5"
-        expected = hashlib.md5(signed).hexdigest() if by_md5 else hmac_sha256(self.app_secret.encode(), signed)
-        return "" if query.get("sign") == expected and query.get("app_key") == self.app_key else "sign"
+class _Door(BaseHTTPRequestHandler):
+    platform: DoudianPlatform
+
+    def do_POST(self) -> None:
+        platform, address = self.platform, urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(address.query).items()}
+        param_json = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if address.path != "/order/orderDetail" or not platform.is_signed(query, param_json):
+            platform.bad_signatures += 1
+            return self._say({"code": 40003, "msg": "签名错误", "sub_code": "isv.sign-invalid"})
+        number = json.loads(param_json)["shop_order_id"]
+        platform.asked.append(number)
+        fault = platform.faults[number].popleft() if platform.faults[number] else None
+        if fault == "hang":
+            platform.let_go.wait(30)
+        if fault in ("hang", "drop"):
+            self.close_connection = True
+            return None
+        if isinstance(fault, int):
+            return self._say({"code": fault}, status=fault)
+        if isinstance(fault, dict):
+            return self._say(fault)
+        if number not in platform.orders:
+            return self._say({"code": 50002, "msg": "订单不存在", "sub_code": "isv.business-failed:order-not-found"})
+        answer = {"code": 10000, "msg": "success", "err_no": 0, "data": {"shop_order_detail": platform.orders[number]}}
+        return self._say(answer, garbage=fault == "garbage")
+
+    def _say(self, answer: dict[str, Any], *, status: int = 200, garbage: bool = False) -> None:
+        body = b"<html>busy</html>" if garbage else json.dumps(answer, ensure_ascii=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """Tests are quiet."""

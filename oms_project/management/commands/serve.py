@@ -6,12 +6,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from oms_project.demo.playing import Playing
 from oms_project.tasks import health, web
 from oms_project.tasks.engine import Engine
 from oms_project.tasks.preflight import check_database, check_redis, listen
 from oms_project.tasks.supervisor import Supervisor
 
-PAGES = (("后台", "/admin/"), ("大屏", "/live/"), ("健康检查", "/healthz"))
+PAGES = (("后台", "/admin/"), ("大屏", "/live/"), ("接口文档", "/api/docs/"))
+DEMO_PAGES = (("演示群", "/chat/"),)
 
 
 class Command(BaseCommand):
@@ -33,20 +35,26 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
         self.stdout.write(f"一盘 已启动 http://{shown}:{door.getsockname()[1]}/  （Ctrl-C 停止）")
-        for label, path in PAGES:
+        for label, path in (*PAGES, *(DEMO_PAGES if settings.DEMO else ())):
             self.stdout.write(f"  {label}  http://{shown}:{door.getsockname()[1]}{path}")
         self.stdout.flush()
         if settings.EMBEDDED if split is None else not split:
             self._embedded(door)
         else:
-            Supervisor(door, web=max(1, web), work=max(1, work)).run()
+            companions = ["play_demo"] if settings.DEMO else []
+            Supervisor(door, web=max(1, web), work=max(1, work), companions=companions).run()
         self.stdout.write("一盘 已停止")
 
     def _embedded(self, door: Any) -> None:
         engine = Engine()
         health.watch(engine.unwell)
         engine.start()
+        playing = Playing(f"http://127.0.0.1:{door.getsockname()[1]}/channels/doudian/push") if settings.DEMO else None
+        if playing:
+            playing.start()
         try:
             web.serve(door)
         finally:
+            if playing:
+                playing.stop()
             engine.stop()

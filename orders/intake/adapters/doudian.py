@@ -1,374 +1,397 @@
-"""抖店 (Doudian): the digest of its pushes, its signed API, and its order document in our terms.
+"""抖店 (Doudian): verify and open its pushes, ask its API, read its order document.
 
-Push: body is a JSON array of {tag, msg_id, data}, digest in header `event-sign` over the raw bytes
-(vendor's Java SDK, DoudianOpMsgRequest). API: POST {base}/order/orderDetail, parameters in the
-query, param_json as the body. Amounts are fen, times unix seconds, ids exceed 2^53 and are text.
+Push digest: lower hex MD5(app_key + raw body + app_secret), as three independent clients have it;
+an optional `sign-method` header was seen in one, so digests stand in a table. API: every
+parameter between two secrets, MD5 or HMAC-SHA256. Tags and fields are those of the platform's
+trade messages and of order.orderDetail. Amounts are fen, times unix seconds, numbers often text.
 """
 
 import hashlib
 import hmac
 import json
-import os
+import re
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
 from orders.catalogue.rules import Part
-from orders.intake.models import ChannelAccount
-from orders.intake.rules import BadPush, GiveUp, Message, Place, RetryLater
+from orders.intake.rules import BadOrder, Divisions, LastingFailure, Message, PassingFailure, Place, RefundNotice, region_text
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, Receiver
 
 CHANNEL = "doudian"
-# Tags that change what we hold. 100 (created, unpaid) is not among them: an order is ours once paid.
-ORDER_TAGS = frozenset({"101", "102", "103", "105", "106", "108", "109", "110", "113", "206"})
-TAG_PAID, TAG_PENDING, TAG_REFUNDED = "101", "110", "206"
-
-STATUSES = {
-    "1": "WAIT_PAY",
-    "103": "WAIT_PAY",
-    "105": "WAIT_SHIP",
-    "2": "WAIT_SHIP",
-    "101": "PART_SHIPPED",
-    "3": "SHIPPED",
-    "5": "FINISHED",
-    "4": "CLOSED",
-    "21": "CLOSED",
-    "22": "CLOSED",
-    "39": "CLOSED",
-}
-_MOST_MESSAGES = 500
-_TIMEOUT = (3, 5)
-_PAUSES = (0.1, 0.3)
-_BIGGEST_FEN = 10**13
-
-PartsFor = Callable[[str], tuple[Part, ...] | None]
-RegionFor = Callable[[Place, Place, Place], tuple[str, str]]
+TAG_URL_CHECK = "0"
+TAG_CONFIRMED = "101"
+TAG_RISK = "110"
+TAG_REFUNDED = "206"
+# created, paid, shipped, done, receiver, cancelled, part shipped, price, risk, address, remark, refund success
+TELLING_TAGS = frozenset(["100", "101", "102", "103", "105", "106", "108", "109", "110", "111", "113", "206"])
+STATUS = {
+    "1": "WAIT_PAY", "103": "WAIT_PAY", "105": "WAIT_SHIP", "2": "WAIT_SHIP", "101": "PART_SHIPPED", "3": "SHIPPED",
+    "5": "FINISHED", "4": "CLOSED", "21": "CLOSED", "22": "CLOSED", "39": "CLOSED",
+}  # fmt: skip
+TIMEOUT = (3.0, 5.0)
+PAUSES = (0.2, 0.5)  # between attempts of one fetch, seconds
+_WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
+_ID = re.compile(r"[0-9A-Za-z_-]{1,40}")
+_KEY = re.compile(r"[\x21-\x7e]{1,120}")
+_local = threading.local()
 
 
-# --- Pushes -----------------------------------------------------------------------------------
+class Account(Protocol):
+    """The keys of one shop, wherever they are kept."""
+
+    shop: str
+    app_key: str
+    app_secret: str
+    access_token: str
+    api_base: str
 
 
-def _md5_push(raw: bytes, app_key: str, app_secret: str) -> str:
-    return hashlib.md5(app_key.encode() + raw + app_secret.encode(), usedforsecurity=False).hexdigest()
+class BadPush(ValueError):
+    """The body is not an array of messages."""
 
 
-# By the optional header `sign-method`. Only MD5 is known for pushes; another method goes in here.
-PUSH_DIGESTS: dict[str, Callable[[bytes, str, str], str]] = {"": _md5_push, "md5": _md5_push}
+def _md5(app_key: bytes, body: bytes, secret: bytes) -> str:
+    return hashlib.md5(app_key + body + secret, usedforsecurity=False).hexdigest()
 
 
-def is_genuine(raw: bytes, headers: Mapping[str, str], app_key: str, app_secret: str) -> bool:
-    """Whether the platform signed exactly these bytes. An unknown sign-method is never genuine."""
-    digest = PUSH_DIGESTS.get((headers.get("sign-method") or "").lower())
+PUSH_DIGESTS: dict[str, Callable[[bytes, bytes, bytes], str]] = {"": _md5, "md5": _md5}
+
+
+def is_genuine(*, app_key: str, app_secret: str, body: bytes, sign: str, sign_method: str = "") -> bool:
+    """Whether a push's digest fits its raw bytes; an unknown sign-method never fits."""
+    digest = PUSH_DIGESTS.get(sign_method.lower())
     if digest is None:
         return False
-    given = (headers.get("event-sign") or "").encode("utf-8", "replace")
-    return hmac.compare_digest(digest(raw, app_key, app_secret).encode(), given)
+    expected = digest(app_key.encode(), body, app_secret.encode())
+    return hmac.compare_digest(expected.encode(), sign.encode(errors="replace"))
 
 
-def split(raw: bytes) -> list[Message]:
-    """The messages of a push. Raises BadPush when the envelope is not what the platform documents."""
+def split_push(body: bytes) -> list[Message]:
+    """The messages of a push, without URL checks. Raises BadPush for anything else than the known shape.
+
+    Ids stay exact: they exceed what a double holds. A message whose data cannot be read still
+    counts as a message, without an order.
+    """
     try:
-        items = json.loads(raw.decode("utf-8"))
+        messages = json.loads(body.decode())
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+            raise BadPush("the body must be an array of messages")
+        return [_message(message) for message in messages if str(message.get("tag")) != TAG_URL_CHECK]
     except (ValueError, RecursionError) as error:
-        raise BadPush("not JSON") from error
-    if not isinstance(items, list) or len(items) > _MOST_MESSAGES:
-        raise BadPush("not an array of messages")
-    return [_message(item) for item in items]
+        raise BadPush(f"not a push: {type(error).__name__}") from None
 
 
-def _message(item: Any) -> Message:
-    if not isinstance(item, dict):
-        raise BadPush("a message is not an object")
-    tag = _id(item.get("tag"))
-    if not tag or len(tag) > 20:
-        raise BadPush("a message without a tag")
-    body = item.get("data")
-    if not isinstance(body, str):
-        body = json.dumps(body, ensure_ascii=False)
-    body = _clean(body)
+def _parsed(text: str) -> Any:
     try:
-        data = json.loads(body)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        data = None
-    fields = data if isinstance(data, dict) else {}
-    digest = hashlib.sha256(body.encode()).hexdigest()
-    key = _id(item.get("msg_id")) or f"{tag}:{digest}"
-    if len(key) > 120:
-        key = hashlib.sha256(key.encode()).hexdigest()
-    external_id = _id(fields.get("p_id"))
-    return Message(tag, key, _id(fields.get("shop_id")), external_id if len(external_id) <= 40 else "", body)
+        return None
+
+
+def _message(message: Mapping[str, Any]) -> Message:
+    tag = str(message.get("tag", ""))
+    if not _ID.fullmatch(tag) or len(tag) > 20:
+        tag = "?"
+    facts = data_of(message)
+    body = json.dumps(message, separators=(",", ":"))
+    key = message.get("msg_id")
+    if not (isinstance(key, str) and _KEY.fullmatch(key)):
+        key = f"sha256:{hashlib.sha256(body.encode()).hexdigest()}"
+    return Message(key, tag, _id(facts.get("shop_id")), _id(facts.get("p_id")), body)
+
+
+def data_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message tells: `data` is JSON text (an object in the documentation's samples)."""
+    told = message.get("data")
+    if isinstance(told, str):
+        told = _parsed(told)
+    return told if isinstance(told, dict) else {}
 
 
 def _id(value: Any) -> str:
-    """An id as text: exact, because Python's integers are; a float has lost digits and is no id."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return _clean(str(value)).strip()
+    """An id as text, or '' when it is none."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if _ID.fullmatch(text) else ""
 
 
-def _clean(text: str) -> str:
-    """Without what no database takes: NUL and half surrogate pairs."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+def refund_told(body: str) -> RefundNotice | None:
+    """The refund that a message of TAG_REFUNDED tells of; refund_amount includes refunded freight.
 
-
-def refund_of(body: str) -> tuple[str, str, int]:
-    """(after-sale id, sub-order id, amount in fen) of a 'refund succeeded' message. Raises GiveUp."""
-    try:
-        data = json.loads(body)
-        amount = _fen(data.get("refund_amount"))
-        aftersale_id = _id(data.get("aftersale_id"))
-    except (ValueError, AttributeError) as error:
-        raise GiveUp("退款消息无法读取") from error
-    if not aftersale_id or len(aftersale_id) > 60:
-        raise GiveUp("退款消息没有售后单号")
-    return aftersale_id, _id(data.get("s_id"))[:40], amount
-
-
-# --- API --------------------------------------------------------------------------------------
-
-
-def canonical_json(value: Any) -> str:
-    """param_json as it is signed: compact, keys sorted at every level."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def sign_request(
-    *, app_key: str, app_secret: str, method: str, param_json: str, timestamp: str, sign_method: str = "hmac-sha256"
-) -> str:
-    """The lower-hex signature of an API call, by MD5 or HMAC-SHA256."""
-    fields = f"app_key{app_key}method{method}param_json{param_json}timestamp{timestamp}v2"
-    text = f"{app_secret}{fields}{app_secret}".encode()
-    if sign_method == "md5":
-        return hashlib.md5(text, usedforsecurity=False).hexdigest()
-    return hmac.new(app_secret.encode(), text, hashlib.sha256).hexdigest()
-
-
-@lru_cache(maxsize=2)
-def _session(process_id: int) -> requests.Session:
-    """One pool of connections per process; a forked process must not share its parent's."""
-    session = requests.Session()
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
-    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=16))
-    return session
-
-
-def fetch_order(account: ChannelAccount, external_id: str) -> dict[str, Any]:
-    """Ask the platform for an order's document. Raises RetryLater or GiveUp.
-
-    Timeouts and 5xx are tried again at once, at most twice.
+    Raises BadOrder for an unreadable amount or a refund without a number; None for nothing paid back.
     """
-    for pause in (*_PAUSES, None):
+    facts = data_of(json.loads(body))
+    amount = _whole(facts, "refund_amount")
+    if amount <= 0:
+        return None
+    key = _id(facts.get("aftersale_id"))
+    if not key:
+        raise BadOrder("aftersale_id 缺失")
+    return RefundNotice(key, _id(facts.get("s_id")), amount)
+
+
+def sign_request(*, secret: str, parameters: Mapping[str, str], method: str = "hmac-sha256") -> str:
+    """The digest of an API request: sorted name-value pairs between two secrets, lower hex."""
+    text = secret + "".join(f"{name}{parameters[name]}" for name in sorted(parameters)) + secret
+    if method == "md5":
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def compact(arguments: Any) -> str:
+    """Arguments as the platform signs them: compact JSON with keys sorted at every level."""
+    return json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fetch_order(account: Account, external_id: str) -> dict[str, Any]:
+    """Ask order.orderDetail for one order. Raises PassingFailure or LastingFailure.
+
+    Server errors, throttling, time-outs and broken answers pass; they are tried again here a few
+    times, then by the queue. A refused request does not pass.
+    """
+    for pause in PAUSES:
         try:
-            return _ask(account, "order.orderDetail", {"shop_order_id": external_id})
-        except RetryLater as error:
-            if pause is None or not isinstance(error.__cause__, requests.RequestException):
-                raise
-        time.sleep(pause)
-    raise RetryLater("平台无应答")
+            return _ask(account, external_id)
+        except PassingFailure:
+            time.sleep(pause)
+    return _ask(account, external_id)
 
 
-def _ask(account: ChannelAccount, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    param_json, timestamp = canonical_json(params), str(int(time.time()))
-    query = {
+def _ask(account: Account, external_id: str) -> dict[str, Any]:
+    method, param_json = "order.orderDetail", compact({"shop_order_id": external_id})
+    signed = {
         "app_key": account.app_key,
         "method": method,
-        "access_token": account.access_token,
-        "timestamp": timestamp,
+        "param_json": param_json,
+        "timestamp": str(int(time.time())),
         "v": "2",
-        "sign_method": "hmac-sha256",
-        "sign": sign_request(
-            app_key=account.app_key, app_secret=account.app_secret, method=method, param_json=param_json, timestamp=timestamp
-        ),
     }
-    address = f"{account.api_base.rstrip('/')}/{method.replace('.', '/')}"
+    query = {name: value for name, value in signed.items() if name != "param_json"}
+    query |= {"sign": sign_request(secret=account.app_secret, parameters=signed), "sign_method": "hmac-sha256"}
+    if account.access_token:
+        query["access_token"] = account.access_token
     try:
-        answer = _session(os.getpid()).post(
-            address,
+        answer = _session().post(
+            f"{account.api_base.rstrip('/')}/{method.replace('.', '/')}",
             params=query,
             data=param_json.encode(),
             headers={"Content-Type": "application/json;charset=UTF-8"},
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT,
             allow_redirects=False,
         )
-        if answer.status_code >= 500:
-            answer.raise_for_status()
+        status, told = answer.status_code, _parsed(answer.text)
     except requests.RequestException as error:
-        raise RetryLater(f"平台无应答（{type(error).__name__}）") from error
-    if answer.status_code == 429:
-        raise RetryLater("平台限流")
-    if answer.status_code != 200:
-        raise GiveUp(f"平台拒绝（HTTP {answer.status_code}）")
-    try:
-        return _document(json.loads(answer.content))
-    except (ValueError, AttributeError, RecursionError):
-        # Not chained: garbage comes from something between us and the platform, so give it time.
-        raise RetryLater("平台应答无法读取") from None
+        raise PassingFailure(f"平台接口不通：{type(error).__name__}") from None  # its text holds the token
+    if status >= 500 or status == 429:
+        raise PassingFailure(f"平台接口 HTTP {status}")
+    if status != 200:
+        raise LastingFailure(f"平台接口 HTTP {status}")
+    return _order_in(told, external_id)
 
 
-def _document(answer: dict[str, Any]) -> dict[str, Any]:
-    """The order of an answer. Codes are only partly documented: 4… and 5… are our or the order's fault."""
-    code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code") or "")
-    if code != "10000":
-        told = f"平台返回 {code} {sub_code}"[:120]
-        if code[:1] in {"4", "5"} and not sub_code.startswith("isp."):
-            raise GiveUp(told)
-        raise RetryLater(told)
-    detail = (answer.get("data") or {}).get("shop_order_detail")
-    if not isinstance(detail, dict):
-        raise GiveUp("平台没有返回订单")
-    return detail
+def _session() -> requests.Session:
+    """A session of this thread's own: sessions are not made for sharing."""
+    if not hasattr(_local, "session"):
+        _local.session = requests.Session()
+    return _local.session
 
 
-# --- The order document -----------------------------------------------------------------------
+def _order_in(told: Any, external_id: str) -> dict[str, Any]:
+    if not isinstance(told, dict):
+        raise PassingFailure("平台接口的回答不是 JSON")
+    code, sub_code = str(told.get("code", told.get("err_no", ""))), str(told.get("sub_code", ""))
+    if code not in {"10000", "0"}:
+        failure = PassingFailure if may_pass(code, sub_code) else LastingFailure
+        raise failure(f"平台接口 {code} {sub_code} {_text(told.get('msg'), 100)}".strip())
+    found = told.get("data")
+    order = found.get("shop_order_detail") if isinstance(found, dict) else None
+    if not isinstance(order, dict):
+        raise PassingFailure("平台接口的回答里没有订单")
+    if _id(order.get("order_id")) != external_id:
+        raise BadOrder("order_id 与所问的订单不同")
+    return order
 
 
-def codes_of(detail: Mapping[str, Any]) -> set[str]:
-    """Every merchant code by which the lines of an order might be known."""
-    lines = [line for line in detail.get("sku_order_list") or [] if isinstance(line, dict)]
-    return {code for line in lines for code in _codes(line)}
+def may_pass(code: str, sub_code: str) -> bool:
+    """Whether an API error may go away: the platform's own (isp.), throttling, a token to be renewed.
+
+    The list of codes is not published in one place, so unknown ones count as lasting.
+    """
+    return (
+        code == "20000" or sub_code.startswith("isp.") or any(word in sub_code for word in ("limit", "access-token", "timeout"))
+    )
+
+
+def codes_in(order: Mapping[str, Any]) -> set[str]:
+    """Every merchant code that an order document mentions."""
+    codes: set[str] = set()
+    for line in _dicts(order.get("sku_order_list")):
+        codes |= {_text(line.get(name), 40) for name in ("code", "out_sku_id")}
+        codes |= {_text(part.get("code"), 40) for part in _dicts(line.get("bundle_sku_info"))}
+    return codes - {""}
 
 
 def translate(
-    detail: Mapping[str, Any], shop: str, parts_for: PartsFor, region_for: RegionFor, *, is_pending: bool = False
+    order: Mapping[str, Any],
+    *,
+    shop: str,
+    divisions: Divisions,
+    parts: Mapping[str, tuple[Part, ...]],
+    is_risky: bool = False,
 ) -> ChannelOrder:
-    """The platform's document as a canonical order. Raises GiveUp when it cannot be read at all.
+    """An order document in canonical form, with what a person must look at as findings.
 
-    What is only odd (totals that contradict each other, an unknown place or status, words of the
-    buyer) becomes a finding, by which the order waits for a person. `is_pending` tells that the
-    platform pushed "paid but pending": such a version counts as a second older than the confirmed one.
+    `is_risky`: the platform said by tag 110 that it is paid but must not be shipped. Raises
+    BadOrder naming the field when something needed is missing or unreadable.
     """
-    try:
-        return _translate(detail, shop, parts_for, region_for, is_pending)
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise GiveUp(f"平台订单无法读取（{type(error).__name__}）") from error
-
-
-def _translate(
-    detail: Mapping[str, Any], shop: str, parts_for: PartsFor, region_for: RegionFor, is_pending: bool
-) -> ChannelOrder:
-    lines = tuple(_line(line, parts_for) for line in detail.get("sku_order_list") or [])
-    freight, paid = _fen(detail.get("post_amount")), _fen(detail.get("pay_amount"))
-    goods = sum(line.paid_fen for line in lines)
-    findings = []
-    if goods + freight != paid or min(paid, freight, *(line.paid_fen for line in lines)) < 0:
-        findings.append(Finding("totals", f"商品 {goods} 分＋运费 {freight} 分，与实付 {paid} 分不一致"))
-    raw_status = _id(detail.get("order_status"))
-    status = STATUSES.get(raw_status, "PAID_HOLD")
-    if raw_status not in STATUSES:
-        findings.append(Finding("risk", f"未知的平台状态 {raw_status}"[:200]))
-    is_pending = is_pending and status == "WAIT_SHIP"
-    if is_pending:
-        status = "PAID_HOLD"
-        findings.append(Finding("risk", "平台提示暂不可发货"))
-    words = _text(detail.get("buyer_words"))
-    if words:
-        findings.append(Finding("remark", "买家有留言"))
-    places = _places(detail)
-    division, region = region_for(*places)
-    live_session, anchor = _live(detail)
-    external_id = _id(detail.get("order_id"))
-    if not external_id or len(external_id) > 40:
-        raise ValueError("an order without an id")
+    external_id = _id(order.get("order_id"))
+    if not external_id:
+        raise BadOrder("order_id 缺失")
+    status = STATUS.get(str(order.get("order_status", "")))
+    if status is None:
+        raise BadOrder(f"order_status 未知：{_text(order.get('order_status'), 20)}")
+    sold = [(f"sku_order_list[{index}].", line) for index, line in enumerate(_dicts(order.get("sku_order_list")))]
+    places = [_place(order, kind) for kind in ("province", "city", "town")]
+    receiver = _receiver(order)
+    risky = is_risky and status in {"WAIT_SHIP", "WAIT_PAY"}
+    division_code, contradiction = divisions.locate(*places), _contradiction(order, sold)
+    found = [
+        Finding("totals", contradiction) if contradiction else None,
+        Finding("risk", "平台提示已付款但暂不可发货") if risky else None,
+        Finding("remark", "买家有留言，请查看后放行") if receiver.note else None,
+        Finding("address", f"无法识别的地区：{region_text(*places) or '空'}"[:200]) if not division_code else None,
+    ]
     return ChannelOrder(
         channel=CHANNEL,
         shop=shop,
         external_id=external_id,
-        channel_status=status,
-        source_updated_at=_seconds(detail.get("update_time")) - is_pending,
-        paid_at=_time(detail.get("pay_time")),
-        goods_fen=goods,
-        freight_fen=freight,
-        paid_fen=paid,
-        division_code=division,
-        region=region[:60],
-        receiver=_receiver(detail, words),
-        live_session=live_session,
-        anchor=anchor,
-        lines=lines,
-        findings=tuple(findings),
+        channel_status="PAID_HOLD" if risky else status,
+        source_updated_at=max([_whole(order, "update_time"), *(_whole(line, "update_time", at) for at, line in sold)]),
+        paid_at=_moment(order, "pay_time"),
+        goods_fen=_goods(order, sold),
+        freight_fen=_whole(order, "post_amount"),
+        paid_fen=_whole(order, "pay_amount", needed=True),
+        division_code=division_code,
+        region=region_text(*places)[:60],
+        receiver=receiver,
+        live_session=_first(sold, "room_id_str", "room_id"),
+        anchor=_first(sold, "author_id"),
+        lines=tuple(_line(line, at, parts) for at, line in sold),
+        findings=tuple(finding for finding in found if finding),
     )
 
 
-def _line(line: Mapping[str, Any], parts_for: PartsFor) -> ChannelLine:
-    """A sub-order. A combo is known by its own code: bundle_sku_info does not tell how money is shared."""
-    codes = _codes(line)
-    code = next((code for code in codes if parts_for(code)), codes[0] if codes else "")
-    quantity = int(line.get("item_num") or 0)
-    if not 1 <= quantity <= 100_000:
-        raise ValueError("a quantity out of range")
-    return ChannelLine(
-        external_line_id=_id(line.get("order_id"))[:40],
-        sold_code=code,
-        title=_text(line.get("product_name"))[:120],
-        quantity=quantity,
-        paid_fen=_fen(line.get("pay_amount")),
-        parts=parts_for(code) or () if code else (),
-    )
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _codes(line: Mapping[str, Any]) -> list[str]:
-    return [code for key in ("code", "out_sku_id") if (code := _id(line.get(key))[:40])]
+def _whole(source: Mapping[str, Any], name: str, at: str = "", *, needed: bool = False) -> int:
+    """An integer that may be text; nothing is 0 unless it is needed. Never a float, never guessed."""
+    value = source.get(name)
+    if (value is None or value == "") and not needed:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _WHOLE.fullmatch(str(value)):
+        raise BadOrder(f"{at}{name} 不是整数：{_text(value, 30) or '空'}")
+    return int(value)
 
 
-def _places(detail: Mapping[str, Any]) -> tuple[Place, Place, Place]:
-    """Province, city and county; the platform calls the county `town`, and what is below it `street`."""
-    address = detail.get("post_addr") or {}
-    levels = (address.get(key) or {} for key in ("province", "city", "town"))
-    province, city, county = (Place(_id(level.get("id")), _text(level.get("name"))) for level in levels)
-    return province, city, county
-
-
-def _receiver(detail: Mapping[str, Any], words: str) -> Receiver:
-    """Clear text when the platform gives it, else its mask, else its ciphertext as it is."""
-    address, masked = detail.get("post_addr") or {}, detail.get("mask_post_addr") or {}
-    street = _text((address.get("street") or {}).get("name"))
-    place = _first(address.get("detail"), masked.get("detail"), address.get("encrypt_detail"))
-    return Receiver(
-        name=_first(detail.get("post_receiver"), detail.get("mask_post_receiver"), detail.get("encrypt_post_receiver")),
-        phone=_first(detail.get("post_tel"), detail.get("mask_post_tel"), detail.get("encrypt_post_tel")),
-        detail=place if place.startswith(street) else f"{street}{place}",
-        note=words,
-    )
-
-
-def _first(*values: Any) -> str:
-    return next((text for value in values if (text := _text(value))), "")
-
-
-def _live(detail: Mapping[str, Any]) -> tuple[str, str]:
-    """(room, anchor) of the first line that was sold in a live room."""
-    for line in detail.get("sku_order_list") or []:
-        if _id(line.get("ad_env_type")).lower() == "live" or "直播" in _text(line.get("theme_type_desc")):
-            room = _id(line.get("room_id_str")) or _id(line.get("room_id"))
-            return room[:40].strip("0") and room[:40], (_text(line.get("author_name")) or _id(line.get("author_id")))[:40]
-    return "", ""
-
-
-def _text(value: Any) -> str:
-    return _clean(value).strip() if isinstance(value, str) else ""
-
-
-def _fen(value: Any) -> int:
-    """An amount in fen, sent as a number or as text; nothing sent is nothing."""
-    if isinstance(value, float):
-        raise ValueError("an amount that is not whole fen")
-    amount = int(value or 0)
-    if abs(amount) > _BIGGEST_FEN:
-        raise ValueError("an amount out of range")
-    return amount
-
-
-def _seconds(value: Any) -> int:
-    seconds = int(value or 0)
-    if not 0 <= seconds < 10**11:
-        raise ValueError("a time out of range")
-    return seconds
-
-
-def _time(value: Any) -> datetime | None:
-    seconds = _seconds(value)
+def _moment(source: Mapping[str, Any], name: str) -> datetime | None:
+    seconds = _whole(source, name)
+    if not 0 <= seconds < 4_102_444_800:  # 2100
+        raise BadOrder(f"{name} 不是时间：{seconds}")
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _text(value: Any, longest: int) -> str:
+    """Text without what a database or a screen cannot hold."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return "".join(letter for letter in text if letter.isprintable()).strip()[:longest]
+
+
+def _first(sold: Collection[tuple[str, Mapping[str, Any]]], *names: str) -> str:
+    """The first id of these names on any line; the platform writes 0 for none."""
+    found = (_text(line.get(name), 40) for _, line in sold for name in names)
+    return next((text for text in found if text not in {"", "0"}), "")
+
+
+def _place(order: Mapping[str, Any], kind: str) -> Place:
+    address = order.get("post_addr")
+    unit = address.get(kind) if isinstance(address, dict) else None
+    return Place(_text(unit.get("id"), 12), _text(unit.get("name"), 40)) if isinstance(unit, dict) else Place("", "")
+
+
+def _receiver(order: Mapping[str, Any]) -> Receiver:
+    """Clear data where the shop gets it, else the platform's mask; ciphertext stays in the source document."""
+    address = order.get("post_addr")
+    address = address if isinstance(address, dict) else {}
+
+    def clear_or_masked(source: Mapping[str, Any], longest: int, *names: str) -> str:
+        return next((text for name in names if (text := _text(source.get(name), longest))), "")
+
+    detail = clear_or_masked(address, 200, "detail", "mask_detail")
+    return Receiver(
+        name=clear_or_masked(order, 30, "post_receiver", "mask_post_receiver"),
+        phone=clear_or_masked(order, 25, "post_tel", "mask_post_tel"),
+        detail=f"{_place(order, 'street').name}{detail}",
+        note=_text(order.get("buyer_words"), 500),
+    )
+
+
+def _goods(order: Mapping[str, Any], sold: Collection[tuple[str, Mapping[str, Any]]]) -> int:
+    """Goods at list price: unit price (origin_amount) times quantity, else the order's own figure."""
+    listed = sum(_whole(line, "origin_amount", at) * _whole(line, "item_num", at) for at, line in sold)
+    return listed or _whole(order, "order_amount")
+
+
+def _contradiction(order: Mapping[str, Any], sold: Collection[tuple[str, Mapping[str, Any]]]) -> str:
+    """What does not add up, or ''. Only what must hold however the platform counts its discounts."""
+    paid, freight, discount = (_whole(order, name) for name in ("pay_amount", "post_amount", "promotion_amount"))
+    of_lines = sum(_whole(line, "pay_amount", at) for at, line in sold)
+    gross = max(_whole(order, "order_amount"), _goods(order, sold)) + max(freight, _whole(order, "post_origin_amount"))
+    if min([paid, freight, *(_whole(line, "pay_amount", at) for at, line in sold)]) < 0:
+        return "金额为负"
+    if sold and paid not in {of_lines, of_lines + freight}:
+        return f"实付 {paid} 分，子订单合计 {of_lines} 分，运费 {freight} 分"
+    if paid > gross:
+        return f"实付 {paid} 分大于应付 {gross} 分"
+    if discount > gross:
+        return f"优惠 {discount} 分大于应付 {gross} 分"
+    return ""
+
+
+def _line(line: Mapping[str, Any], at: str, parts: Mapping[str, tuple[Part, ...]]) -> ChannelLine:
+    quantity = _whole(line, "item_num", at, needed=True)
+    if not 0 < quantity < 100_000:
+        raise BadOrder(f"{at}item_num 不是数量：{quantity}")
+    external_line_id = _id(line.get("order_id"))
+    if not external_line_id:
+        raise BadOrder(f"{at}order_id 缺失")
+    code, known = _matched(line, at, parts)
+    paid = _whole(line, "pay_amount", at)
+    return ChannelLine(external_line_id, code, _text(line.get("product_name"), 120), quantity, paid, known)
+
+
+def _matched(line: Mapping[str, Any], at: str, parts: Mapping[str, tuple[Part, ...]]) -> tuple[str, tuple[Part, ...]]:
+    """The merchant code of a line and what it consists of: code, else out_sku_id, else the combo's own list.
+
+    A combo lists its components with their number per combo (item_num); one that nobody knows
+    leaves the whole line unmatched.
+    """
+    own = [code for name in ("code", "out_sku_id") if (code := _text(line.get(name), 40))]
+    for code in own:
+        if code in parts:
+            return code, parts[code]
+    bundle = [
+        (_text(item.get("code"), 40), _whole(item, "item_num", f"{at}bundle_sku_info.") or 1)
+        for item in _dicts(line.get("bundle_sku_info"))
+    ]
+    named = own[0] if own else "+".join(code for code, _ in bundle)[:40]
+    if not bundle or not all(code in parts for code, _ in bundle):
+        return named, ()
+    return named, tuple(
+        Part(part.sku_id, part.quantity * number, part.weight * number) for code, number in bundle for part in parts[code]
+    )
