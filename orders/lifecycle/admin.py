@@ -1,6 +1,7 @@
 """Orders and work to look at, and the review queue: release, match again, name the district."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from django import forms
@@ -189,7 +190,7 @@ class OrderHoldAdmin(ReadOnly):
                 request,
                 hold.order,
                 f"已放行「{hold.get_reason_display()}」",
-                lambda hold=hold: lifecycle.release_hold(hold=hold, staff=_staff(request), note=note, at=timezone.now()),
+                partial(lifecycle.release_hold, hold=hold, staff=_staff(request), note=note, at=timezone.now()),
             )
 
     @admin.action(description="重试匹配商品", permissions=["change"])
@@ -219,8 +220,13 @@ class OrderHoldAdmin(ReadOnly):
                 request,
                 order,
                 f"收货地区改为 {region}",
-                lambda order=order: lifecycle.fix_address(
-                    order=order, division_code=found[0].code, region=region, staff=_staff(request), at=timezone.now()
+                partial(
+                    lifecycle.fix_address,
+                    order=order,
+                    division_code=found[0].code,
+                    region=region,
+                    staff=_staff(request),
+                    at=timezone.now(),
                 ),
             )
 

@@ -25,7 +25,8 @@ PAID_FEN = 129_900
 BALANCES = """
 from django.db.models import Sum
 from dealers.models import LedgerLine
-print(json.dumps({row["account__code"]: row["s"] for row in LedgerLine.objects.values("account__code").annotate(s=Sum("amount_fen"))}))
+rows = LedgerLine.objects.values("account__code").annotate(s=Sum("amount_fen"))
+print(json.dumps({row["account__code"]: row["s"] for row in rows}))
 """
 STATE = """
 from orders.models import *
