@@ -1,7 +1,7 @@
 """Table of contents: the tables of the dealers floor, one line per room."""
 
 from dealers.directory.models import Dealer, Division, ServiceArea, Skill, Staff
-from dealers.settlement.models import Account, LedgerEntry, LedgerLine, Seal, SplitRule, Statement, StatementLine
+from dealers.settlement.models import Account, LedgerEntry, LedgerLine, Seal, SplitRule, Statement, StatementLine, WorkRefund
 
 __all__ = [
     "Account",
@@ -16,4 +16,5 @@ __all__ = [
     "Staff",
     "Statement",
     "StatementLine",
+    "WorkRefund",
 ]

@@ -10,6 +10,7 @@ class HubConfig(AppConfig):
     verbose_name = "一盘"
 
     def ready(self) -> None:
+        import_module("oms_project.checks")
         wiring = import_module("oms_project.wiring")
         actions = import_module("oms_project.journal.actions")
         actions.subscribe(wiring.SUBSCRIPTIONS)

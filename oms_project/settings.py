@@ -156,6 +156,7 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 
 AUTH_USER_MODEL = "dealers.Staff"
+AUTHENTICATION_BACKENDS = ["dealers.directory.login.RoleBackend"]
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/admin/"
 AUTH_PASSWORD_VALIDATORS = [
@@ -174,6 +175,7 @@ LOCALE_PATHS = [BASE_DIR / "oms_project" / "locale"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns about a root that is not there
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
@@ -227,6 +229,10 @@ WECOM_AES_KEY = env.str("WECOM_AES_KEY", default="")
 WECOM_API_BASE = env.str("WECOM_API_BASE", default="https://qyapi.weixin.qq.com/cgi-bin/")
 
 DEMO = env.bool("YIPAN_DEMO", default=False)
+DEMO_LIVESTREAM = DEMO and env.str("YIPAN_LIVESTREAM", default="1") != "0"
+DEMO_BOTS = DEMO and env.str("YIPAN_BOTS", default="1") != "0"
+DEMO_ORDERS_PER_MINUTE = env.int("YIPAN_ORDERS_PER_MINUTE", default=12)
+DEMO_PLATFORM_PORT = env.int("YIPAN_PLATFORM_PORT", default=8790)
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -234,5 +240,5 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {"yipan": {"level": env.str("LOG_LEVEL", default="INFO")}},
+    "loggers": {"yipan": {"level": env.str("LOG_LEVEL", default="INFO")}, "django-q": {"level": "WARNING"}},
 }

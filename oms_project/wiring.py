@@ -1,5 +1,44 @@
-"""The page that says "when X happens, call Y", and what is called by the clock. Two tables, no logic."""
+"""The page that says "when X happens, call Y", and what is called by the clock. Three tables, no logic.
 
-from oms_project.journal.subscription import Subscription
+SUBSCRIPTIONS: the journal calls a subscriber with facts recorded earlier, in the next transaction.
+PUMPS: queues of our own that are drained whenever something was committed.
+TICKS: what the clock does; every one may be late, early or doubled without harm.
+"""
 
-SUBSCRIPTIONS: list[Subscription] = []
+from bots import delivery
+from dealers.settlement import actions as settlement
+from oms_project import events
+from oms_project.journal.subscription import Subscription, Where
+from oms_project.tasks import jobs
+from oms_project.tasks.ticks import Pump, Tick
+from orders.dispatch import actions as dispatch
+from orders.fulfilment import actions as fulfilment
+from orders.intake import actions as intake
+
+SUBSCRIPTIONS: list[Subscription] = [
+    # An order looks for its node and its dealer.
+    Subscription(events.OrderPlaced, dispatch.on_order_placed),
+    Subscription(events.OfferClosed, dispatch.on_offer_closed),
+    Subscription(events.OrderAmended, dispatch.on_order_amended),
+    Subscription(events.OrderClosedAtSource, dispatch.on_order_closed_at_source),
+    Subscription(events.StockArrived, dispatch.on_stock_arrived),
+    Subscription(events.RoutingChanged, dispatch.on_routing_changed),
+    # Accepted work is done, and the customer says so.
+    Subscription(events.WorkMoved, fulfilment.on_work_moved),
+    Subscription(events.WorkMoved, fulfilment.on_work_done),
+    Subscription(events.OrderFinishedAtSource, fulfilment.on_order_finished_at_source),
+    Subscription(events.RefundSucceeded, fulfilment.on_refund_succeeded),
+    # Done work is paid for, refunded work is paid back.
+    Subscription(events.WorkCompleted, settlement.on_work_completed),
+    Subscription(events.WorkRefunded, settlement.on_work_refunded),
+    # People are told in their chats.
+    Subscription(events.OfferOpened, delivery.on_offer_opened, Where.OUTSIDE),
+    Subscription(events.OfferClosed, delivery.on_offer_closed, Where.OUTSIDE),
+]
+
+PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
+
+TICKS: list[Tick] = [
+    Tick(dispatch.expire_due, 1),
+    Tick(jobs.purge, 3600),
+]

@@ -16,7 +16,9 @@ MAX_BODY = 64 * 1024
 class SmallJSONParser(JSONParser):
     """Reads at most 64 kB; strict JSON (no NaN), UTF-8, an object at the top."""
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         raw = stream.read(MAX_BODY + 1)
         if len(raw) > MAX_BODY:
             raise TooLarge

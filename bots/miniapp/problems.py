@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from dealers.directory.login import WINDOW_SECONDS, TooManyAttempts, WrongCredentials
 from oms_project.refusal import NotFound, Refusal, Stale
 
 log = logging.getLogger("yipan.api")
@@ -59,6 +60,10 @@ def as_problem(error: Exception, context: dict[str, Any]) -> Response:
     match error:
         case NotFound() | Http404():
             return _answer(problem(404, code="not_found"))
+        case WrongCredentials():
+            return _answer(problem(401, error.message, "wrong_credentials"), {"WWW-Authenticate": "Bearer"})
+        case TooManyAttempts():
+            return _answer(problem(429, error.message, "throttled"), {"Retry-After": str(WINDOW_SECONDS)})
         case StaleRecord():
             return _answer(problem(409, error.message, "stale", record=error.record))
         case Stale():

@@ -114,7 +114,7 @@ class LedgerLine(models.Model):
     """One side of an entry, in fen: debit positive, credit negative."""
 
     entry = models.ForeignKey(LedgerEntry, on_delete=models.PROTECT, related_name="lines", verbose_name="分录")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", verbose_name="科目")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False, verbose_name="科目")
     amount_fen = models.BigIntegerField("金额（分）")
     component = models.CharField("分项", max_length=20)
     explain = models.JSONField("算法说明", default=dict, blank=True)
@@ -126,6 +126,30 @@ class LedgerLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.amount_fen}"
+
+
+class WorkRefund(models.Model):
+    """Buyer's money that went back for a piece of work, remembered whether or not the work was accrued yet.
+
+    Reversals are computed from these rows in id order, so that a refund that arrives before the
+    completion ends in the same balances as one that arrives after it. Append-only, like the ledger.
+    """
+
+    fo_no = models.CharField("履约单号", max_length=48)
+    refund_key = models.CharField("退款键", max_length=80)
+    order_no = models.CharField("订单号", max_length=40)
+    amount_fen = models.BigIntegerField("退款（分）")
+    refunded_at = models.DateTimeField("退款时间")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "退款记录"
+        constraints = [
+            models.UniqueConstraint(fields=["fo_no", "refund_key"], name="a_refund_falls_on_a_work_once"),
+            models.CheckConstraint(condition=models.Q(amount_fen__gt=0), name="a_refund_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fo_no} {self.refund_key}"
 
 
 class Statement(models.Model):

@@ -41,8 +41,8 @@ class Node(models.Model):
 class Level(models.Model):
     """How much of one SKU stands at one node, and how much of it is promised.
 
-    on_hand is written only by `ledger.post`, held only by reservations; both by conditional
-    updates. The constraint is the net below: nobody can promise what is not there.
+    on_hand is written by `ledger.post`, held by reservations, and both together when what is
+    held ships; always by conditional or locked updates. The constraint is the net below: nobody can promise what is not there.
     """
 
     node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="levels", verbose_name="仓库")

@@ -99,7 +99,15 @@ def _nodes(dealers: list[Dealer]) -> list[Node]:
             rows.append((f"{dealer.code}-S", f"{dealer.name}体验店", "store", second, dealer))
     places = Division.objects.in_bulk([row[3] for row in rows])
     return Node.objects.bulk_create(
-        Node(code=code, name=name, kind=kind, division_code=division, dealer=dealer, lng=places[division].lng, lat=places[division].lat)
+        Node(
+            code=code,
+            name=name,
+            kind=kind,
+            division_code=division,
+            dealer=dealer,
+            lng=places[division].lng,
+            lat=places[division].lat,
+        )
         for code, name, kind, division, dealer in rows
     )
 
@@ -127,7 +135,13 @@ def _staff(dealers: list[Dealer]) -> None:
     roles = (("owner", "老板"), ("clerk", "店员"), ("installer", "师傅"))
     Staff.objects.bulk_create(
         # One password for all demo people: hashing it once keeps the first start short.
-        Staff(phone=f"139{number:04d}{place:04d}", name=f"{dealer.name[:2]}{label}", role=role, dealer=dealer, password=owner.password)
+        Staff(
+            phone=f"139{number:04d}{place:04d}",
+            name=f"{dealer.name[:2]}{label}",
+            role=role,
+            dealer=dealer,
+            password=owner.password,
+        )
         for number, dealer in enumerate(dealers[1:], start=2)
         for place, (role, label) in enumerate(roles, start=1)
     )
@@ -137,10 +151,16 @@ def _rules(at: datetime) -> None:
     RoutingPolicy.objects.create(name="默认路由策略", is_published=True)
     FreightTemplate.objects.bulk_create(
         [
-            FreightTemplate(node_kind="hq", first_fen=3500, step_fen=260, km_fen=0, install_fen=12000, base_days=2, km_per_day=700),
+            FreightTemplate(
+                node_kind="hq", first_fen=3500, step_fen=260, km_fen=0, install_fen=12000, base_days=2, km_per_day=700
+            ),
             FreightTemplate(node_kind="region", first_fen=2600, step_fen=200, km_fen=1, install_fen=11000, km_per_day=600),
-            FreightTemplate(node_kind="dealer", first_fen=1500, step_fen=60, km_fen=150, install_fen=6500, km_per_day=400, max_km=800),
-            FreightTemplate(node_kind="store", first_fen=1800, step_fen=80, km_fen=200, install_fen=7500, km_per_day=300, max_km=300),
+            FreightTemplate(
+                node_kind="dealer", first_fen=1500, step_fen=60, km_fen=150, install_fen=6500, km_per_day=400, max_km=800
+            ),
+            FreightTemplate(
+                node_kind="store", first_fen=1800, step_fen=80, km_fen=200, install_fen=7500, km_per_day=300, max_km=300
+            ),
         ]
     )
     ladder = LadderPolicy.objects.create(name="默认派单阶梯", priority=10)
@@ -175,7 +195,14 @@ def _stock(nodes: list[Node], at: datetime) -> None:
     carry = {"hq": 1.0, "region": 0.85, "dealer": 0.6, "store": 0.35}
     scale = {"hq": 900, "region": 220, "dealer": 40, "store": 8}
     movements = [
-        NewMovement(node.pk, sku.pk, "receipt", max(1, int(scale[node.kind] * luck.lognormvariate(-0.3, 0.9))), f"seed:{node.code}:{sku.code}", "期初")
+        NewMovement(
+            node.pk,
+            sku.pk,
+            "receipt",
+            max(1, int(scale[node.kind] * luck.lognormvariate(-0.3, 0.9))),
+            f"seed:{node.code}:{sku.code}",
+            "期初",
+        )
         for node in nodes
         for sku in goods
         if luck.random() < carry[node.kind]

@@ -24,4 +24,6 @@ class Command(BaseCommand):
             self.stdout.write("演示数据已就绪。")
         self.stdout.write(f"登录密码都是 {brand.DEMO_PASSWORD}")
         self.stdout.write(f"  管理员 13800000001   运营 13800000002   财务 13800000003   后台 {settings.PUBLIC_URL}/admin/")
-        self.stdout.write(f"  苏州经销商：老板 13900010001   店员 13900010002   师傅 13900010003   演示群 {settings.PUBLIC_URL}/chat/")
+        self.stdout.write(
+            f"  苏州经销商：老板 13900010001   店员 13900010002   师傅 13900010003   演示群 {settings.PUBLIC_URL}/chat/"
+        )

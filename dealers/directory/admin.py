@@ -1,0 +1,93 @@
+"""Dealers, their areas and people, in Chinese."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from dealers.directory import actions as directory
+from dealers.directory.models import Dealer, Division, ServiceArea, Skill, Staff
+
+admin.site.unregister(Group)
+
+
+class SkillInline(TabularInline):
+    model = Skill
+    extra = 0
+
+
+class ServiceAreaInline(TabularInline):
+    model = ServiceArea
+    extra = 0
+
+
+@admin.register(Dealer)
+class DealerAdmin(ModelAdmin):
+    list_display = ("code", "name", "tier", "division_code", "is_active", "is_paused", "accepted_count", "refused_count")
+    list_filter = ("tier", "is_active", "is_paused")
+    search_fields = ("code", "name")
+    readonly_fields = ("accepted_count", "refused_count")
+    inlines = (SkillInline, ServiceAreaInline)
+
+
+@admin.register(Division)
+class DivisionAdmin(ModelAdmin):
+    list_display = ("code", "name", "level", "parent", "population")
+    list_filter = ("level",)
+    list_select_related = ("parent",)
+    search_fields = ("code", "name")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class StaffForm(forms.ModelForm):
+    """A person; the password is set here and never shown."""
+
+    new_password = forms.CharField(label="新密码", required=False, widget=forms.PasswordInput(render_value=False), min_length=8)
+
+    class Meta:
+        model = Staff
+        fields = ("phone", "name", "role", "dealer", "is_active", "is_staff", "is_superuser", "user_permissions")
+
+    def save(self, commit: bool = True) -> Staff:
+        staff: Staff = super().save(commit=False)
+        if self.cleaned_data["new_password"]:
+            staff.set_password(self.cleaned_data["new_password"])
+        elif not staff.pk:
+            staff.set_unusable_password()
+        if self.changed_data:
+            staff.session_version += 1
+        if commit:
+            staff.save()
+            self.save_m2m()
+        return staff
+
+
+@admin.register(Staff)
+class StaffAdmin(ModelAdmin):
+    form = StaffForm
+    list_display = ("name", "masked_phone", "role", "dealer", "is_active")
+    list_filter = ("role", "is_active")
+    list_select_related = ("dealer",)
+    search_fields = ("name", "phone__exact")
+    autocomplete_fields = ("dealer",)
+    filter_horizontal = ("user_permissions",)
+    actions = ("end_sessions",)
+
+    @admin.display(description="手机号")
+    def masked_phone(self, staff: Staff) -> str:
+        return f"{staff.phone[:3]}****{staff.phone[-4:]}"
+
+    @admin.action(description="使所选人员的登录失效")
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[Staff]) -> None:
+        for staff in queryset:
+            directory.end_sessions(staff=staff)
+        self.message_user(request, f"{len(queryset)} 人需要重新登录")

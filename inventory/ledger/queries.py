@@ -1,0 +1,52 @@
+"""What stands where, taken apart as operators reconcile it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from inventory.ledger import statements
+from inventory.ledger.models import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """在库, 预占, 安全库存 and 可售 of one SKU at one node, in units."""
+
+    node_id: int
+    node: str
+    sku_id: int
+    sku_code: str
+    on_hand: int
+    held: int
+    safety_stock: int
+
+    @property
+    def sellable(self) -> int:
+        return max(0, self.on_hand - self.held - self.safety_stock)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A stock row whose figures are not the sums of the rows that explain them."""
+
+    node_id: int
+    sku_id: int
+    on_hand: int
+    moved: int
+    held: int
+    promised: int
+
+
+def decomposition(*, node_ids: Collection[int] | None = None, sku_ids: Collection[int] | None = None) -> list[Decomposition]:
+    """The stock of some nodes and SKUs (None means all), by node and SKU code."""
+    levels = Level.objects.order_by("node__code", "sku__code")
+    if node_ids is not None:
+        levels = levels.filter(node_id__in=node_ids)
+    if sku_ids is not None:
+        levels = levels.filter(sku_id__in=sku_ids)
+    columns = ("node_id", "node__name", "sku_id", "sku__code", "on_hand", "held", "safety_stock")
+    return [Decomposition(*row) for row in levels.values_list(*columns)]
+
+
+def drift() -> list[Drift]:
+    """Every place where on_hand ≠ Σ movements or held ≠ Σ open reservations; empty when the books agree."""
+    return [Drift(*row) for row in statements.read_drift()]

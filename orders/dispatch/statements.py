@@ -1,0 +1,134 @@
+"""The SQL of offers: one named function per statement, the same on PostgreSQL and SQLite."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from oms_project.journal.statements import read_time
+
+_CLOSED = (
+    " RETURNING id, offer_no, work_id, dealer_id, opened_at, "
+    "(SELECT w.fo_no FROM orders_fulfillmentorder w WHERE w.id = work_id), "
+    "(SELECT o.order_no FROM orders_fulfillmentorder w JOIN orders_order o ON o.id = w.order_id WHERE w.id = work_id), "
+    "(SELECT o.division_code FROM orders_fulfillmentorder w JOIN orders_order o ON o.id = w.order_id WHERE w.id = work_id)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewOffer:
+    """An offer about to be opened; `income` is JSON text."""
+
+    offer_no: str
+    work_id: int
+    dealer_id: int
+    node_id: int
+    round: int
+    ladder_step: int
+    income_fen: int
+    income: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedOffer:
+    """An offer that a statement has just closed."""
+
+    offer_id: int
+    offer_no: str
+    work_id: int
+    dealer_id: int
+    opened_at: datetime
+    fo_no: str
+    order_no: str
+    division_code: str
+
+
+def _when(value: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+def _skip_locked() -> str:
+    return " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+
+
+_AGAIN = (
+    "ON CONFLICT (work_id, dealer_id) DO UPDATE SET offer_no = EXCLUDED.offer_no, node_id = EXCLUDED.node_id, "
+    "round = EXCLUDED.round, ladder_step = EXCLUDED.ladder_step, state = 'pending', version = orders_offer.version + 1, "
+    "income_fen = EXCLUDED.income_fen, income = EXCLUDED.income, opened_at = EXCLUDED.opened_at, "
+    "expires_at = EXCLUDED.expires_at, answered_at = NULL, answered_by_id = NULL, decline_reason = '', note = '人工再派' "
+)
+
+
+def insert_offers(offers: Sequence[NewOffer], opened_at: datetime, again: bool = False) -> dict[str, int]:
+    """Open offers; offer_no → id. `again` reopens the offer of a dealer that was asked before, else that is an error."""
+    cast = "::jsonb" if connection.vendor == "postgresql" else ""
+    row = f"(%s, %s, %s, %s, %s, %s, 'pending', 1, %s, %s{cast}, %s, %s, '', '')"
+    opened = _when(opened_at)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orders_offer (offer_no, work_id, dealer_id, node_id, round, ladder_step, state, version, income_fen, "
+            f"income, opened_at, expires_at, decline_reason, note) VALUES {', '.join([row] * len(offers))} "
+            f"{_AGAIN if again else ''}RETURNING id, offer_no",
+            [
+                value
+                for offer in offers
+                for value in (
+                    offer.offer_no,
+                    offer.work_id,
+                    offer.dealer_id,
+                    offer.node_id,
+                    offer.round,
+                    offer.ladder_step,
+                    offer.income_fen,
+                    offer.income,
+                    opened,
+                    _when(offer.expires_at),
+                )
+            ],
+        )
+        return {offer_no: offer_id for offer_id, offer_no in cursor.fetchall()}
+
+
+def expire_offers(at: datetime, limit: int) -> list[ClosedOffer]:
+    """Close up to `limit` pending offers whose deadline is at or before `at`; rows others hold are skipped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE orders_offer SET state = 'expired', version = version + 1, answered_at = %s WHERE id IN (SELECT id "
+            "FROM orders_offer WHERE state = 'pending' AND expires_at <= %s ORDER BY expires_at, id "
+            f"LIMIT %s{_skip_locked()}){_CLOSED}",
+            [_when(at), _when(at), limit],
+        )
+        return [_closed(row) for row in cursor.fetchall()]
+
+
+def withdraw_offers(order_ids: Sequence[int], note: str, at: datetime) -> list[ClosedOffer]:
+    """Withdraw every pending offer of these orders."""
+    marks = ", ".join(["%s"] * len(order_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE orders_offer SET state = 'withdrawn', version = version + 1, answered_at = %s, note = %s WHERE "
+            "state = 'pending' AND work_id IN (SELECT w.id FROM orders_fulfillmentorder w "
+            f"WHERE w.order_id IN ({marks})){_CLOSED}",
+            [_when(at), note, *order_ids],
+        )
+        return [_closed(row) for row in cursor.fetchall()]
+
+
+def _closed(row: Sequence[Any]) -> ClosedOffer:
+    offer_id, offer_no, work_id, dealer_id, opened_at, *names = row
+    return ClosedOffer(offer_id, offer_no, work_id, dealer_id, read_time(opened_at), *names)
+
+
+def lock_levels(places: Collection[tuple[int, int]]) -> None:
+    """Lock the stock rows of (node id, sku id) in key order. SQLite has one writer, so nothing needs locking there."""
+    if not places or connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM inventory_level WHERE (node_id, sku_id) IN ({', '.join(['(%s, %s)'] * len(places))}) "
+            "ORDER BY id FOR UPDATE",
+            [value for place in places for value in place],
+        )

@@ -1,0 +1,123 @@
+"""Holding, releasing, shipping and moving stock, with exact figures."""
+
+from datetime import datetime
+
+import pytest
+
+from inventory.ledger import actions as ledger
+from inventory.ledger import queries as ledger_queries
+from inventory.ledger.rules import NewMovement
+from inventory.models import Level, Movement, Node, Reservation, Sku
+from inventory.reservations import actions as reservations
+from inventory.reservations.queries import sellable
+from inventory.reservations.rules import Want
+from tests.make import make_node, make_sku
+
+pytestmark = pytest.mark.django_db
+
+
+def stock(node: Node, sku: Sku, quantity: int, at: datetime, safety: int = 0) -> Level:
+    ledger.post(movements=[NewMovement(node.pk, sku.pk, "receipt", quantity, f"in:{node.pk}:{sku.pk}")], actor="test", at=at)
+    level = Level.objects.get(node=node, sku=sku)
+    ledger.set_safety_stock(level=level, safety_stock=safety)
+    return level
+
+
+def figures(level: Level) -> tuple[int, int]:
+    level.refresh_from_db()
+    return level.on_hand, level.held
+
+
+def test_one_want_takes_what_is_free_and_not_the_safety_stock(at: datetime) -> None:
+    node, sku = make_node(), make_sku()
+    level = stock(node, sku, 10, at, safety=2)
+    assert reservations.hold(wants=[Want("A", node.pk, sku.pk, 8)], at=at) == {"A"}
+    assert reservations.hold(wants=[Want("B", node.pk, sku.pk, 1)], at=at) == frozenset()
+    assert figures(level) == (10, 8)
+    assert sellable(node_ids=[node.pk], sku_ids=[sku.pk]) == {(node.pk, sku.pk): 0}
+    assert ledger_queries.drift() == []
+
+
+def test_a_bill_gets_all_its_wants_or_none_and_the_next_may_still_fit(at: datetime) -> None:
+    node, sofa, lamp = make_node(), make_sku(), make_sku()
+    sofas, lamps = stock(node, sofa, 3, at), stock(node, lamp, 1, at)
+    wants = [
+        Want("A", node.pk, sofa.pk, 1),
+        Want("A", node.pk, sofa.pk, 1),
+        Want("B", node.pk, sofa.pk, 1),
+        Want("B", node.pk, lamp.pk, 2),
+        Want("C", node.pk, sofa.pk, 1),
+        Want("C", node.pk, lamp.pk, 1),
+        Want("D", node.pk, make_sku().pk, 1),
+    ]
+    assert reservations.hold(wants=wants, at=at) == {"A", "C"}
+    assert (figures(sofas), figures(lamps)) == ((3, 3), (1, 1))
+    assert list(Reservation.objects.order_by("bill", "level").values_list("bill", "quantity")) == [("A", 2), ("C", 1), ("C", 1)]
+    assert ledger_queries.drift() == []
+
+
+def test_a_repeated_hold_changes_nothing(at: datetime) -> None:
+    node, sofa, lamp = make_node(), make_sku(), make_sku()
+    level = stock(node, sofa, 3, at)
+    stock(node, lamp, 3, at)
+    one = [Want("A", node.pk, sofa.pk, 2)]
+    both = [*one, Want("A", node.pk, lamp.pk, 1), Want("B", node.pk, lamp.pk, 1)]
+    assert reservations.hold(wants=one, at=at) == {"A"}
+    assert reservations.hold(wants=one, at=at) == {"A"}
+    assert reservations.hold(wants=both, at=at) == {"A", "B"}
+    assert figures(level) == (3, 2)
+    assert Reservation.objects.count() == 2
+
+
+def test_hold_uses_two_statements_however_large_the_batch(at: datetime, django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
+    node, sofa, lamp = make_node(), make_sku(), make_sku()
+    stock(node, sofa, 300, at)
+    stock(node, lamp, 300, at)
+    wants = [Want(f"B{n}", node.pk, sku.pk, 1) for n in range(200) for sku in (lamp, sofa)]
+    with django_assert_max_num_queries(5):  # two (three on SQLite) and the savepoint
+        assert len(reservations.hold(wants=wants, at=at)) == 200
+
+
+def test_nothing_wanted_and_nonsense_wanted(at: datetime) -> None:
+    assert reservations.hold(wants=[], at=at) == frozenset()
+    with pytest.raises(ValueError, match="wants 0"):
+        reservations.hold(wants=[Want("A", 1, 1, 0)], at=at)
+
+
+def test_release_gives_back_once(at: datetime) -> None:
+    node, sku = make_node(), make_sku()
+    level = stock(node, sku, 5, at)
+    reservations.hold(wants=[Want("A", node.pk, sku.pk, 2), Want("B", node.pk, sku.pk, 1)], at=at)
+    assert reservations.release(bills=["A"], at=at) == 1
+    assert reservations.release(bills=["A"], at=at) == 0
+    assert figures(level) == (5, 1)
+    assert Reservation.objects.get(bill="A").closed_at == at
+    assert reservations.hold(wants=[Want("A", node.pk, sku.pk, 4)], at=at) == {"A"}
+
+
+def test_consume_ships_once_and_writes_the_movements(at: datetime) -> None:
+    node, sofa, lamp = make_node(), make_sku(), make_sku()
+    level = stock(node, sofa, 5, at)
+    stock(node, lamp, 5, at)
+    wants = [Want("A", node.pk, sofa.pk, 2), Want("A", node.pk, lamp.pk, 1), Want("B", node.pk, sofa.pk, 1)]
+    reservations.hold(wants=wants, at=at)
+    assert reservations.consume(bills=["A", "B"], actor="staff:1", at=at) == 3
+    assert reservations.consume(bills=["A", "B"], actor="staff:1", at=at) == 0
+    assert figures(level) == (2, 0)
+    shipped = Movement.objects.filter(kind="shipment", sku=sofa).order_by("source_key")
+    assert [(m.source_key, m.quantity, m.actor, m.moved_at) for m in shipped] == [
+        (f"ship:A:{level.pk}", -2, "staff:1", at),
+        (f"ship:B:{level.pk}", -1, "staff:1", at),
+    ]
+    assert ledger_queries.drift() == []
+
+
+def test_move_takes_all_or_leaves_all(at: datetime) -> None:
+    here, there, sku = make_node(), make_node(), make_sku()
+    old, new = stock(here, sku, 2, at), stock(there, sku, 1, at)
+    reservations.hold(wants=[Want("A", here.pk, sku.pk, 1)], at=at)
+    assert not reservations.move(bill="A", wants=[Want("A", there.pk, sku.pk, 2)], at=at)
+    assert (figures(old), figures(new)) == ((2, 1), (1, 0))
+    assert reservations.move(bill="A", wants=[Want("A", there.pk, sku.pk, 1)], at=at)
+    assert (figures(old), figures(new)) == ((2, 0), (1, 1))
+    assert ledger_queries.drift() == []
