@@ -59,7 +59,7 @@ def _on_postgres() -> dict[str, str]:
     )
     unless_empty = (
         "CREATE FUNCTION ledger_unless_empty() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE found_one boolean; BEGIN "
-        "EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', TG_TABLE_NAME) INTO found_one; IF found_one THEN "
+        "EXECUTE 'SELECT EXISTS (SELECT 1 FROM ' || quote_ident(TG_TABLE_NAME) || ')' INTO found_one; IF found_one THEN "
         "RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = '23514'; END IF; RETURN NULL; END $$"
     )
     made = {

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 from oms_project.demo import brand
 
 _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-_GIVEN = "子涵 雨桐 浩然 欣怡 梓轩 思远 佳琪 俊杰 晓彤 明哲 若曦 嘉豪 雅静 志强 丽华 建国 秀英 海燕".split()
-_STREETS = "人民路 解放路 中山路 建设路 滨河路 学府路 长江路 文化路 东风路 迎宾大道".split()
-_ESTATES = "锦绣花园 阳光城 翡翠湾 万和府 江南里 书香苑 保利香槟 云锦天章".split()
+_GIVEN = ["子涵", "雨桐", "浩然", "欣怡", "梓轩", "思远", "佳琪", "俊杰", "晓彤", "明哲", "若曦", "嘉豪", "雅静", "志强", "丽华", "建国", "秀英", "海燕"]
+_STREETS = ["人民路", "解放路", "中山路", "建设路", "滨河路", "学府路", "长江路", "文化路", "东风路", "迎宾大道"]
+_ESTATES = ["锦绣花园", "阳光城", "翡翠湾", "万和府", "江南里", "书香苑", "保利香槟", "云锦天章"]
 _NOTES = ["周末再送，工作日家里没人", "请先电话联系", "小区需登记车牌", "旧家电麻烦一起带走"]
 _NEAR_HOME_PERCENT = 12  # of the orders go to districts of the dealer whom the newcomer plays
 

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -83,7 +84,16 @@ class RoutingPolicyAdmin(ModelAdmin):
 class FreightTemplateAdmin(ModelAdmin):
     list_display = ("kind_shown", "first_shown", "step_shown", "km_shown", "install_shown", "base_days", "km_per_day", "max_km")
 
-    def save_model(self, request: HttpRequest, obj: FreightTemplate, form: Any, change: bool) -> None:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A kind of place without a template gets no orders; edit the price instead."""
+        return False
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "node_kind":
+            return forms.ChoiceField(choices=Node.Kind.choices, label=db_field.verbose_name)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         routing.tell_changed(what=f"freight-{obj.node_kind}", staff=cast(Staff, request.user), at=timezone.now())
 

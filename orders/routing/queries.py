@@ -79,7 +79,7 @@ def _read_table() -> RoutingTable:
         areas=[Area(dealer_id, code, kind == ServiceArea.Kind.TERRITORY, channel) for dealer_id, code, kind, channel in areas],
         freight={kind: Freight(*terms) for kind, *terms in templates},
         policy=_read_policy(),
-        centroids={code: (lng, lat) for code, lng, lat in centres},
+        centroids={code: (lng, lat) for code, lng, lat in centres if lng is not None and lat is not None},
         answers=answers,
     )
 

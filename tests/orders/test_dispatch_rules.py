@@ -5,7 +5,6 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orders.routing.rules import Rung
 
 from orders.dispatch.rules import (
     DEFAULT_LADDER,
@@ -18,6 +17,7 @@ from orders.dispatch.rules import (
     summarise,
 )
 from orders.lifecycle.rules import LineToRoute
+from orders.routing.rules import Rung
 
 NINE, NINE_PM = time(9), time(21)
 EVERY_DAY = "1234567"

@@ -4,8 +4,8 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 
 from tests.platforms import wecom
 from tests.platforms.doudian import APP_KEY, APP_SECRET, SHOP, DoudianPlatform
-from tests.platforms.wecom import CORP_ID, AES_KEY, TOKEN, Api, WeCom
+from tests.platforms.wecom import AES_KEY, CORP_ID, TOKEN, Api, WeCom
 from tests.processes.world import World, until, world
 
 PASSWORD = "story-password"

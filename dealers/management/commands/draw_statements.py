@@ -1,0 +1,31 @@
+"""`manage.py draw_statements --month 2026-11`: draw the statements of a month in Shanghai."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from dealers.settlement import actions as settlement
+from dealers.settlement import rules
+from oms_project.refusal import Refusal
+
+
+class Command(BaseCommand):
+    help = "按月生成结算单（默认上月）；可重复执行。"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--month", help="例如 2026-11")
+
+    def handle(self, *args: Any, month: str | None, **options: Any) -> None:
+        at = timezone.now()
+        try:
+            wanted = datetime.strptime(month, "%Y-%m") if month else None  # noqa: DTZ007 - a month has no zone
+        except ValueError:
+            raise CommandError("月份应写成 2026-11") from None
+        begin, end = rules.month_period(wanted.year, wanted.month) if wanted else rules.last_month(at)
+        try:
+            numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor="command")
+        except Refusal as refusal:
+            raise CommandError(refusal.message) from None
+        self.stdout.write(f"已生成 {len(numbers)} 张结算单")
