@@ -6,28 +6,14 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
 from dealers.settlement import actions as settlement
 from dealers.settlement import rules
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement
 from oms_project.money import yuan
+from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline
 from oms_project.refusal import Refusal
-
-
-class ReadOnly(ModelAdmin):
-    """Nobody adds, changes or deletes."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(SplitRule)
@@ -73,28 +59,34 @@ class SplitRuleAdmin(ModelAdmin):
 
 
 @admin.register(Account)
-class AccountAdmin(ReadOnly):
+class AccountAdmin(ReadOnlyAdmin):
     list_display = ("code", "kind", "party")
     list_filter = ("kind",)
     search_fields = ("code",)
 
 
-class LedgerLineInline(TabularInline):
+class LedgerLineInline(ReadOnlyInline):
     model = LedgerLine
-    fields = readonly_fields = ("account", "amount", "component", "explain")
-    extra = 0
-    can_delete = False
+    fields = ("account", "amount_fen", "component", "sentence")
 
-    @admin.display(description="金额")
-    def amount(self, line: LedgerLine) -> str:
-        return yuan(line.amount_fen)
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [*super().get_readonly_fields(request, obj), "sentence"]
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerLine]:
+        return super().get_queryset(request).select_related("account")
+
+    @admin.display(description="算法")
+    def sentence(self, line: LedgerLine) -> str:
+        return _sentence(line)
+
+
+def _sentence(line: LedgerLine) -> str:
+    """How the amount came about, as the rule said it."""
+    return str(line.explain.get("explain") or line.explain.get("rule", ""))
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnly):
+class LedgerEntryAdmin(ReadOnlyAdmin):
     list_display = ("key", "kind", "order_no", "effective_at", "posted_at")
     list_filter = ("kind",)
     search_fields = ("order_no__exact", "source__exact")
@@ -102,40 +94,24 @@ class LedgerEntryAdmin(ReadOnly):
 
 
 @admin.register(LedgerLine)
-class LedgerLineAdmin(ReadOnly):
-    list_display = ("entry", "account", "amount", "component", "sentence")
+class LedgerLineAdmin(ReadOnlyAdmin):
+    list_display = ("entry", "account", "amount_fen", "component", "sentence")
     list_filter = ("component",)
     list_select_related = ("entry", "account")
     search_fields = ("account__code__exact",)
 
-    @admin.display(description="金额", ordering="amount_fen")
-    def amount(self, line: LedgerLine) -> str:
-        return yuan(line.amount_fen)
-
     @admin.display(description="算法")
     def sentence(self, line: LedgerLine) -> str:
-        return line.explain.get("explain") or line.explain.get("rule", "")
+        return _sentence(line)
 
 
 @admin.register(Statement)
-class StatementAdmin(ReadOnly):
-    list_display = ("statement_no", "dealer", "period_from", "period_to", "accrued", "reversed", "closing", "state")
+class StatementAdmin(ReadOnlyAdmin):
+    list_display = ("statement_no", "dealer", "period_from", "period_to", "accrued_fen", "reversed_fen", "closing_fen", "state")
     list_filter = ("state", "period_from")
     list_select_related = ("dealer",)
     search_fields = ("statement_no", "dealer__name")
     actions = ("confirm", "draw_this_month")
-
-    @admin.display(description="本期应付")
-    def accrued(self, statement: Statement) -> str:
-        return yuan(statement.accrued_fen)
-
-    @admin.display(description="本期冲减")
-    def reversed(self, statement: Statement) -> str:
-        return yuan(statement.reversed_fen)
-
-    @admin.display(description="期末应付")
-    def closing(self, statement: Statement) -> str:
-        return yuan(statement.closing_fen)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Drawing needs no row: let the action run on an empty selection."""
