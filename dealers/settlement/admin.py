@@ -1,5 +1,6 @@
 """Rules, ledger and statements in the admin: drafts are edited, everything else is read and acted on by buttons."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,10 +11,13 @@ from unfold.admin import ModelAdmin
 
 from dealers.settlement import actions as settlement
 from dealers.settlement import rules
-from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement
+from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine
 from oms_project.money import yuan
 from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline
 from oms_project.refusal import Refusal
+
+
+COMPONENTS: dict[str, str] = dict(SplitRule.Component.choices)
 
 
 @admin.register(SplitRule)
@@ -105,12 +109,48 @@ class LedgerLineAdmin(ReadOnlyAdmin):
         return _sentence(line)
 
 
+class StatementLineInline(ReadOnlyInline):
+    """Every ledger line that makes up the amount, a page at a time."""
+
+    model = StatementLine
+    fields = ("order_no", "posted_at", "component", "amount", "sentence")
+    verbose_name_plural = "明细"
+    per_page = 50
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return list(self.fields)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StatementLine]:
+        return super().get_queryset(request).select_related("ledger_line__entry").order_by("ledger_line_id")
+
+    @admin.display(description="订单号")
+    def order_no(self, line: StatementLine) -> str:
+        return line.ledger_line.entry.order_no
+
+    @admin.display(description="记账时间")
+    def posted_at(self, line: StatementLine) -> datetime:
+        return line.ledger_line.entry.posted_at
+
+    @admin.display(description="分项")
+    def component(self, line: StatementLine) -> str:
+        return COMPONENTS.get(line.ledger_line.component, line.ledger_line.component)
+
+    @admin.display(description="金额")
+    def amount(self, line: StatementLine) -> str:
+        return yuan(line.ledger_line.amount_fen)
+
+    @admin.display(description="算法")
+    def sentence(self, line: StatementLine) -> str:
+        return _sentence(line.ledger_line)
+
+
 @admin.register(Statement)
 class StatementAdmin(ReadOnlyAdmin):
     list_display = ("statement_no", "dealer", "period_from", "period_to", "accrued_fen", "reversed_fen", "closing_fen", "state")
     list_filter = ("state", "period_from")
     list_select_related = ("dealer",)
     search_fields = ("statement_no", "dealer__name")
+    inlines = (StatementLineInline,)
     actions = ("confirm", "draw_this_month")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
