@@ -29,8 +29,8 @@ FLOORS = {
     "oms_project.readonly": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
-    "dealers": [{"directory"}, {"settlement", "insights"}],
-    "inventory": [{"items"}, {"ledger"}, {"reservations"}, {"replenishment"}],
+    "dealers": [{"directory"}, {"settlement", "insights"}, {"management"}],
+    "inventory": [{"items"}, {"ledger"}, {"reservations"}, {"replenishment"}, {"management"}],
     "orders": [
         {"catalogue"},
         {"lifecycle"},
@@ -41,6 +41,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"live"},
         {"desk"},
         {"aftersales"},
+        {"management"},
     ],
 }
 SHELVES = {

@@ -10,7 +10,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from dealers.settlement import actions as settlement
-from dealers.settlement import rules
+from dealers.settlement import queries
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine
 from oms_project.money import yuan
 from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline
@@ -54,7 +54,12 @@ class SplitRuleAdmin(ModelAdmin):
 
     @admin.action(description="另存为新版本草稿", permissions=["add"])
     def copy_as_draft(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
-        self._each(request, queryset, "已生成新版本草稿", lambda rule: settlement.new_version(rule=rule, staff=request.user))
+        self._each(
+            request,
+            queryset,
+            "已生成新版本草稿",
+            lambda rule: settlement.revise_rule(rule=rule, staff=request.user, at=timezone.now()),
+        )
 
     @admin.action(description="停用所选规则", permissions=["change"])
     def retire(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
@@ -151,12 +156,12 @@ class StatementAdmin(ReadOnlyAdmin):
     list_select_related = ("dealer",)
     search_fields = ("statement_no", "dealer__name")
     inlines = (StatementLineInline,)
-    actions = ("confirm", "draw_this_month")
+    actions = ("confirm", "draw_until_now")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Drawing needs no row: let the action run on an empty selection."""
-        if request.POST.get("action") == "draw_this_month" and not request.POST.getlist("_selected_action"):
-            self.draw_this_month(request, Statement.objects.none())
+        if request.POST.get("action") == "draw_until_now" and not request.POST.getlist("_selected_action"):
+            self.draw_until_now(request, Statement.objects.none())
             request.method = "GET"
         return super().changelist_view(request, extra_context)
 
@@ -169,11 +174,10 @@ class StatementAdmin(ReadOnlyAdmin):
             settlement.confirm_statement(statement_no=statement.statement_no, staff=request.user, at=timezone.now())
         self.message_user(request, f"已确认 {len(queryset)} 张")
 
-    @admin.action(description="生成本月结算单", permissions=["act"])
-    def draw_this_month(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
+    @admin.action(description="生成结算单（截至此刻）", permissions=["act"])
+    def draw_until_now(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
         at = timezone.now()
-        day = at.astimezone(rules.SHANGHAI)
-        begin, end = rules.month_period(day.year, day.month)
+        begin, end = queries.next_period(at)
         actor = f"staff:{request.user.pk}"
         numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=actor)
         self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")
