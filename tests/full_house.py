@@ -6,6 +6,7 @@ from typing import Any
 from bots.models import CardMessage, ChatIdentity, InboundEvent
 from dealers.models import Dealer, Division, SplitRule, Staff
 from dealers.settlement import actions as settlement
+from dealers.settlement.rules import NewEntry, NewLine
 from inventory.ledger.models import Movement
 from inventory.models import Level, Node, Reservation, Sku
 from oms_project.journal.models import Delivery, Entry
@@ -47,8 +48,8 @@ def fill(rows: int, at: datetime) -> None:
         _terms(n, at)
         _money(n, dealer, order, work, at)
         _chat(n, staff, order, at)
-    begin, end = at - timedelta(days=1), at + timedelta(days=1)
-    settlement.draw_statements(period_from=begin, period_to=end, at=at, actor="test")
+    end = at + timedelta(seconds=1)
+    settlement.draw_statements(period_from=at - timedelta(days=1), period_to=end, at=end, actor="test")
 
 
 def _stock(n: int, node: Node, sku: Sku, level: Level, work: FulfillmentOrder, at: datetime) -> None:
@@ -64,7 +65,9 @@ def _order(n: int, order: Order, sku: Sku, staff: Staff, at: datetime) -> None:
     ReceiverReveal.objects.create(order=order, staff=staff, door="admin", revealed_at=at)
     product = Product.objects.create(code=f"FULL-P{n}", name=f"组合{n}")
     ProductPart.objects.create(product=product, sku=sku)
-    account = ChannelAccount.objects.create(channel="doudian", shop=f"s{n}", name=f"店{n}", app_key="key", app_secret="secret-key")
+    account = ChannelAccount.objects.create(
+        channel="doudian", shop=f"s{n}", name=f"店{n}", app_key="key", app_secret="secret-key"
+    )
     SourceMessage.objects.create(
         account=account, message_key=f"m{n}", tag="101", external_id=order.external_id, received_at=at, outcome="parked"
     )
@@ -90,16 +93,17 @@ def _terms(n: int, at: datetime) -> None:
     FreightTemplate.objects.create(node_kind=f"kind{n}", first_fen=1500, step_fen=100)
     ladder = LadderPolicy.objects.create(name=f"阶梯{n}")
     LadderStep.objects.create(policy=ladder, position=1, target="territory")
-    SplitRule.objects.create(code=f"R{n}", name=f"规则{n}", component="service_fee", mode="fixed", amount_fen=2000, effective_from=at)
+    SplitRule.objects.create(
+        code=f"R{n}", name=f"规则{n}", component="service_fee", mode="fixed", amount_fen=2000, effective_from=at
+    )
 
 
 def _money(n: int, dealer: Dealer, order: Order, work: FulfillmentOrder, at: datetime) -> None:
-    sides = (
-        settlement.Side("expense:service_fee", 2000, "service_fee", {"rule": f"R{n} v1"}),
-        settlement.Side(f"payable:dealer:{dealer.code}", -2000, "service_fee", {"rule": f"R{n} v1", "explain": "每单固定 20.00 元"}),
+    lines = (
+        NewLine("expense:service_fee", 2000, "service_fee"),
+        NewLine(f"payable:dealer:{dealer.code}", -2000, "service_fee", {"explain": "每单固定 20.00 元"}),
     )
-    posting = settlement.Posting(f"full:{n}", "accrual", f"work:{work.fo_no}", order.order_no, at, sides)
-    settlement.post(postings=[posting], made_by="test", at=at)
+    settlement.post(entries=[NewEntry(f"full:{n}", "accrual", f"work:{work.fo_no}", order.order_no, at, lines, {})], at=at)
 
 
 def _chat(n: int, staff: Staff, order: Order, at: datetime) -> None:
@@ -108,6 +112,10 @@ def _chat(n: int, staff: Staff, order: Order, at: datetime) -> None:
     InboundEvent.objects.create(event_id=f"e{n}", kind="text", received_at=at, **common)
     CardMessage.objects.create(recipient=f"u{n}", offer_no=f"{order.order_no}-1-1", task_id=f"t{n}", sent_at=at, **common)
     entry = Entry.objects.create(
-        name="order.placed", subject=f"order:{order.order_no}", rooms=" ops ", payload={"order_no": order.order_no}, recorded_at=at
+        name="order.placed",
+        subject=f"order:{order.order_no}",
+        rooms=" ops ",
+        payload={"order_no": order.order_no},
+        recorded_at=at,
     )
-    Delivery.objects.create(entry=entry, subscriber="orders.dispatch.actions.on_order_placed", due_at=at, parked_at=at, last_error="x")
+    Delivery.objects.create(entry=entry, subscriber="test.on_order_placed", due_at=at, parked_at=at, last_error="x")

@@ -1,8 +1,6 @@
 """Every admin page opens for those who may see it, costs the same for few and many rows, and speaks Chinese."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import pytest
 from django.contrib import admin
@@ -14,10 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dealers.models import Staff, Statement
-from inventory.models import Level
-from oms_project import admin_site
-from oms_project.journal.models import Delivery, Entry
-from orders.models import Offer, Order, OrderHold, SourceMessage
 from tests import full_house, make
 
 ROWS = 20
@@ -25,7 +19,10 @@ MOST_STATEMENTS = 12
 PAGES = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ROLES = ("admin", "operator", "finance")
 # Latin words that are names, codes or test data, and not labels somebody forgot to translate.
-FOREIGN = re.compile(r"(?<![\w@./-])(?:Add|Change|Delete|Select|Search|Filter|Save|View|Home|History|Run|Yes|No|None|All|By|True|False)(?![\w@./-])")
+FOREIGN = re.compile(
+    r"(?<![\w@./-])(?:Add|Change|Delete|Select|Search|Filter|Save|View|Home|History|Run|Yes|No|None|All|By|True|False)(?![\w@./-])"
+)
+
 
 @pytest.fixture
 def full(db: None) -> None:
@@ -44,7 +41,7 @@ def address(model: type[models.Model], page: str, *args: object) -> str:
 def words_of(html: str) -> str:
     """What people read: no scripts, no styles, no tags, no names of icons."""
     html = re.sub(r"(?s)<(script|style|template)\b.*?</\1>", " ", html)
-    html = re.sub(r'(?s)<(span|i)[^>]*material-symbols-outlined[^>]*>.*?</\1>', " ", html)
+    html = re.sub(r"(?s)<(span|i)[^>]*material-symbols-outlined[^>]*>.*?</\1>", " ", html)
     return re.sub(r"\s+", " ", re.sub(r"(?s)<[^>]+>", " ", html))
 
 
@@ -74,7 +71,11 @@ def test_every_page_opens_for_those_who_may_see_it_and_for_nobody_else(full: Non
         adds = adds and admin.site._registry[model].has_add_permission(_as(staff))
         record = model._default_manager.order_by("-pk").first()
         assert record is not None
-        for page, may in ((address(model, "changelist"), sees), (address(model, "change", record.pk), sees), (address(model, "add"), adds)):
+        for page, may in (
+            (address(model, "changelist"), sees),
+            (address(model, "change", record.pk), sees),
+            (address(model, "add"), adds),
+        ):
             with CaptureQueriesContext(connection) as asked:
                 answer = client.get(page)
             if answer.status_code != (200 if may else 403):

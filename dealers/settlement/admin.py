@@ -1,7 +1,7 @@
 """Rules, ledger and statements in the admin: drafts are edited, everything else is read and acted on by buttons."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -13,11 +13,11 @@ from dealers.settlement import actions as settlement
 from dealers.settlement import queries
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine
 from oms_project.money import yuan
-from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline
+from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, WordsFilter
 from oms_project.refusal import Refusal
 
-
 COMPONENTS: dict[str, str] = dict(SplitRule.Component.choices)
+KINDS = {"accrual": "计提", "reversal": "冲减"}
 
 
 @admin.register(SplitRule)
@@ -77,6 +77,7 @@ class AccountAdmin(ReadOnlyAdmin):
 class LedgerLineInline(ReadOnlyInline):
     model = LedgerLine
     fields = ("account", "amount_fen", "component", "sentence")
+    words: ClassVar = {"component": COMPONENTS}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [*super().get_readonly_fields(request, obj), "sentence"]
@@ -97,7 +98,8 @@ def _sentence(line: LedgerLine) -> str:
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
     list_display = ("key", "kind", "order_no", "effective_at", "posted_at")
-    list_filter = ("kind",)
+    list_filter = (("kind", WordsFilter),)
+    words: ClassVar = {"kind": KINDS}
     search_fields = ("order_no__exact", "source__exact")
     inlines = (LedgerLineInline,)
 
@@ -105,7 +107,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 @admin.register(LedgerLine)
 class LedgerLineAdmin(ReadOnlyAdmin):
     list_display = ("entry", "account", "amount_fen", "component", "sentence")
-    list_filter = ("component",)
+    list_filter = (("component", WordsFilter),)
+    words: ClassVar = {"component": COMPONENTS}
     list_select_related = ("entry", "account")
     search_fields = ("account__code__exact",)
 

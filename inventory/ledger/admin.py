@@ -34,7 +34,7 @@ class AdjustmentForm(ActionForm):
 
     quantity = forms.IntegerField(label="调整数量（可为负）", required=False)
     reason = forms.CharField(label="原因", max_length=120, required=False)
-    token = forms.CharField(widget=forms.HiddenInput, required=False, initial=lambda: uuid4().hex)
+    token = forms.CharField(label="", widget=forms.HiddenInput, required=False, initial=lambda: uuid4().hex)
 
 
 @admin.register(Level)
