@@ -36,8 +36,8 @@ def authority_of(staff: Staff) -> Authority:
 
 
 def still_holds(authority: Authority) -> bool:
-    pk, role, dealer_id, version = authority
-    return directory.is_still(staff_id=pk, role=role, dealer_id=dealer_id, session_version=version)
+    staff = directory.staff_by_id(authority[0])
+    return staff is not None and staff.is_active and authority_of(staff) == authority
 
 
 def member_for(staff: Staff) -> Member:

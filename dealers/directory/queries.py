@@ -16,9 +16,3 @@ def staff_by_phone(phone: str) -> Staff | None:
 def staff_by_openid(openid: str) -> Staff | None:
     """The person who bound this mini-program identity."""
     return Staff.objects.select_related("dealer").filter(wechat_openid=openid).first()
-
-
-def is_still(*, staff_id: int, role: str, dealer_id: int | None, session_version: int) -> bool:
-    """Whether a person who was let in is still active, in the same role, of the same dealer, and not logged out."""
-    same = Staff.objects.filter(pk=staff_id, role=role, dealer_id=dealer_id, session_version=session_version)
-    return same.filter(is_active=True).exists()

@@ -144,14 +144,15 @@ def message(tag: str, order_id: str, **more: Any) -> dict[str, str]:
 
 
 class DetailServer(ThreadingHTTPServer):
-    """The platform's open API on loopback."""
+    """The platform's open API on a free port of loopback."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int, storyteller: Storyteller) -> None:
-        super().__init__(("127.0.0.1", port), _Answer)
+    def __init__(self, storyteller: Storyteller) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
         self.storyteller = storyteller
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, name="demo-platform", daemon=True).start()
