@@ -89,6 +89,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("dealers", "statement", "结算单", "request_quote"),
             Page("dealers", "splitrule", "分润规则", "percent"),
             Page("dealers", "ledgerentry", "分录", "menu_book"),
+            Page("dealers", "ledgerline", "分录行", "list_alt"),
             Page("dealers", "account", "科目", "account_balance"),
             Page("dealers", "workrefund", "退款记录", "undo"),
         ),
@@ -136,9 +137,9 @@ def _closing(at: datetime) -> dict[str, Any]:
             offer.summary,
             yuan(offer.income_fen),
             format_html(
-                '<span class="tabular" data-until="{}">{:%H:%M:%S}</span>',
+                '<span class="tabular" data-until="{}">{}</span>',
                 offer.expires_at.isoformat(),
-                localtime(offer.expires_at),
+                f"{localtime(offer.expires_at):%H:%M:%S}",
             ),
         ]
         for offer in offers

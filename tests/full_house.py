@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bots.models import CardMessage, ChatIdentity, InboundEvent
-from dealers.models import Dealer, Division, SplitRule, Staff
+from dealers.models import Dealer, Division, SplitRule, Staff, WorkRefund
 from dealers.settlement import actions as settlement
 from dealers.settlement.rules import NewEntry, NewLine
 from inventory.ledger.models import Movement
@@ -104,6 +104,7 @@ def _money(n: int, dealer: Dealer, order: Order, work: FulfillmentOrder, at: dat
         NewLine(f"payable:dealer:{dealer.code}", -2000, "service_fee", {"explain": "每单固定 20.00 元"}),
     )
     settlement.post(entries=[NewEntry(f"full:{n}", "accrual", f"work:{work.fo_no}", order.order_no, at, lines, {})], at=at)
+    WorkRefund.objects.create(fo_no=work.fo_no, refund_key=f"full-{n}", order_no=order.order_no, amount_fen=100, refunded_at=at)
 
 
 def _chat(n: int, staff: Staff, order: Order, at: datetime) -> None:

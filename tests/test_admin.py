@@ -19,7 +19,7 @@ from oms_project.journal.models import Delivery, Entry
 from orders.models import OrderHold
 from tests import full_house, make
 
-ROWS = 20
+ROWS = 14
 MOST_STATEMENTS = 12
 PAGES = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ROLES = ("admin", "operator", "finance")

@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 
 from dealers.settlement import actions as settlement
 from dealers.settlement import queries
-from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine
+from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine, WorkRefund
 from oms_project.money import yuan
 from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, WordsFilter
 from oms_project.refusal import Refusal
@@ -184,3 +184,9 @@ class StatementAdmin(ReadOnlyAdmin):
         actor = f"staff:{request.user.pk}"
         numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=actor)
         self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")
+
+
+@admin.register(WorkRefund)
+class WorkRefundAdmin(ReadOnlyAdmin):
+    list_display = ("fo_no", "refund_key", "order_no", "amount_fen", "refunded_at")
+    search_fields = ("=order_no", "=fo_no")

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from dealers.models import Division, Staff
 from oms_project.money import yuan
-from oms_project.readonly import ReadOnlyInline, SteppedAdmin, WordsFilter
+from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, SteppedAdmin, WordsFilter
 from oms_project.refusal import Refusal
 from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.models import (
@@ -249,6 +249,13 @@ class FulfillmentOrderAdmin(SteppedAdmin):
         "fo_no", "order", "node", "dealer", "state", "needs_install", "summary", "paid_fen",
         "opened_at", "accepted_at", "moved_at",
     ]  # fmt: skip
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = ["refund_key", "order", "external_line_id", "amount_fen", "refunded_at"]
+    list_select_related = ["order"]
+    search_fields = ["=refund_key", "=order__order_no"]
 
 
 @admin.register(ReceiverReveal)
