@@ -232,7 +232,7 @@ DEMO = env.bool("YIPAN_DEMO", default=False)
 DEMO_LIVESTREAM = DEMO and env.str("YIPAN_LIVESTREAM", default="1") != "0"
 DEMO_BOTS = DEMO and env.str("YIPAN_BOTS", default="1") != "0"
 DEMO_ORDERS_PER_MINUTE = env.int("YIPAN_ORDERS_PER_MINUTE", default=12)
-DEMO_PLATFORM_PORT = env.int("YIPAN_PLATFORM_PORT", default=8790)
+DEMO_PACE = env.float("YIPAN_DEMO_PACE", default=1.0)  # of the demo dealers: 0.1 is ten times as fast
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -4,5 +4,7 @@ from orders.catalogue import admin as catalogue_admin
 from orders.dispatch import admin as dispatch_admin
 from orders.fulfilment import admin as fulfilment_admin
 from orders.intake import admin as intake_admin
+from orders.lifecycle import admin as lifecycle_admin
 from orders.routing import admin as routing_admin
 
+__all__ = ["catalogue_admin", "dispatch_admin", "fulfilment_admin", "intake_admin", "lifecycle_admin", "routing_admin"]

@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from django.core.cache import cache
 
+from dealers.settlement import queries as settlement
 from oms_project.journal import actions as journal
+from orders.catalogue import queries as catalogue
+from orders.dispatch import queries as dispatch
+from orders.intake import queries as intake
+from orders.live import queries as live
+from orders.routing import queries as routing
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)  # 12:00 in Shanghai, a Wednesday
 
@@ -31,7 +37,14 @@ def relay_all(db: None) -> Callable[[datetime], int]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_cache() -> Iterator[None]:
-    cache.clear()
+def _fresh_caches() -> Iterator[None]:
+    """What a process remembers must not outlive a test."""
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     cache.clear()
+    for room in (settlement, catalogue, dispatch, intake, live, routing):
+        room.forget()

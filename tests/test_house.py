@@ -28,8 +28,8 @@ FLOORS = {
     "oms_project.sealed": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
-    "dealers": [{"directory"}, {"settlement", "insights"}],
-    "inventory": [{"items"}, {"ledger"}, {"reservations"}, {"replenishment"}],
+    "dealers": [{"directory"}, {"settlement", "insights"}, {"management"}],
+    "inventory": [{"items"}, {"ledger"}, {"reservations"}, {"replenishment"}, {"management"}],
     "orders": [
         {"catalogue"},
         {"lifecycle"},
@@ -39,6 +39,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"fulfilment"},
         {"live"},
         {"aftersales"},
+        {"management"},
     ],
 }
 SHELVES = {

@@ -145,10 +145,11 @@ class OneOffer(Door):
     def get(self, request: Request, offer_no: str) -> Response:
         return self.show(shapes.OfferRecord, dispatch.offer_for(staff=request.user, offer_no=offer_no))
 
-    def answer(self, act: Callable[..., Any], offer_no: str, **given: Any) -> Response:
+    def answer(self, act: Callable[..., Any], offer_no: str, shape: type[Serializer[Any]]) -> Response:
         """Answer an offer and show it; a refusal carries the offer as it is now."""
         staff = self.request.user
         dispatch.offer_for(staff=staff, offer_no=offer_no)
+        given = self.read(shape, self.request.data)
         try:
             act(offer_no=offer_no, staff=staff, at=timezone.now(), **given)
         except NotFound:
@@ -164,7 +165,7 @@ class AcceptOffer(OneOffer):
 
     @extend_schema(request=shapes.VersionInput, responses=shapes.OfferRecord, summary="接单")
     def post(self, request: Request, offer_no: str) -> Response:
-        return self.answer(dispatch_actions.accept_offer, offer_no, **self.read(shapes.VersionInput, request.data))
+        return self.answer(dispatch_actions.accept_offer, offer_no, shapes.VersionInput)
 
 
 class DeclineOffer(OneOffer):
@@ -172,7 +173,7 @@ class DeclineOffer(OneOffer):
 
     @extend_schema(request=shapes.DeclineInput, responses=shapes.OfferRecord, summary="拒单")
     def post(self, request: Request, offer_no: str) -> Response:
-        return self.answer(dispatch_actions.decline_offer, offer_no, **self.read(shapes.DeclineInput, request.data))
+        return self.answer(dispatch_actions.decline_offer, offer_no, shapes.DeclineInput)
 
 
 class Works(Door):
@@ -203,8 +204,8 @@ class WorkStep(OneWork):
     shape: ClassVar[type[Serializer[Any]]] = shapes.VersionInput
 
     def post(self, request: Request, fo_no: str) -> Response:
-        given = self.read(self.shape, request.data)
         fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
+        given = self.read(self.shape, request.data)
         try:
             type(self).act(fo_no=fo_no, staff=request.user, at=timezone.now(), **given)
         except NotFound:

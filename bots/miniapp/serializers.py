@@ -25,7 +25,7 @@ class CodeInput(StrictSerializer):
 
 
 class VersionInput(StrictSerializer):
-    version = serializers.IntegerField(min_value=1, required=False, default=None, allow_null=True)
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, default=None, allow_null=True)
 
 
 class DeclineInput(VersionInput):
@@ -41,7 +41,7 @@ class ShipInput(VersionInput):
 class ScheduleInput(VersionInput):
     visit_from = serializers.DateTimeField()
     visit_to = serializers.DateTimeField()
-    installer = serializers.IntegerField(required=False, default=None, allow_null=True)
+    installer = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False, default=None, allow_null=True)
 
 
 class CompleteInput(VersionInput):
@@ -49,7 +49,7 @@ class CompleteInput(VersionInput):
 
 
 class ListInput(StrictSerializer):
-    before = serializers.IntegerField(min_value=1, required=False, default=None, allow_null=True)
+    before = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False, default=None, allow_null=True)
     limit = serializers.IntegerField(min_value=1, max_value=100, required=False, default=50)
 
 
@@ -114,8 +114,8 @@ class OfferRecord(serializers.ModelSerializer[Offer]):
     class Meta:
         model = Offer
         fields = [
-            "id", "offer_no", "fo_no", "short_no", "order_no", "state", "state_label", "version", "actions", "income_fen", "income",
-            "summary", "region", "needs_install", "node", "opened_at", "expires_at", "answered_at", "decline_reason",
+            "id", "offer_no", "fo_no", "short_no", "order_no", "state", "state_label", "version", "actions", "income_fen",
+            "income", "summary", "region", "needs_install", "node", "opened_at", "expires_at", "answered_at", "decline_reason",
         ]  # fmt: skip
 
     def get_actions(self, offer: Offer) -> list[str]:
@@ -155,8 +155,8 @@ class StatementRecord(serializers.ModelSerializer[Statement]):
     class Meta:
         model = Statement
         fields = [
-            "id", "statement_no", "dealer", "period_from", "period_to", "opening_fen", "accrued_fen", "reversed_fen", "closing_fen",
-            "state", "state_label", "drawn_at", "confirmed_at",
+            "id", "statement_no", "dealer", "period_from", "period_to", "opening_fen", "accrued_fen", "reversed_fen",
+            "closing_fen", "state", "state_label", "drawn_at", "confirmed_at",
         ]  # fmt: skip
 
 

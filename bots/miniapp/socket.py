@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from bots.hub import PAGE, Member, encode, hub, latest, read_after
 from bots.miniapp.tickets import use_ticket
+from dealers.directory import queries as directory
 from dealers.models import Staff
 from oms_project.journal.feed import Cursor
 
@@ -35,8 +36,8 @@ def authority_of(staff: Staff) -> Authority:
 
 
 def still_holds(authority: Authority) -> bool:
-    pk, role, dealer_id, version = authority
-    return Staff.objects.filter(pk=pk, role=role, dealer_id=dealer_id, session_version=version, is_active=True).exists()
+    staff = directory.staff_by_id(authority[0])
+    return staff is not None and staff.is_active and authority_of(staff) == authority
 
 
 def member_for(staff: Staff) -> Member:

@@ -1,344 +1,298 @@
-"""Every write of settlement: accrue done work, reverse refunds, draw and confirm statements, publish rules.
+"""Every write of the settlement: postings, rule versions, statements; last the subscribers.
 
-The ledger is append-only and sealed by the database. A posting has a key and a digest of its
-content: the same again changes nothing, the same key with other content is a conflict.
+A posting happens once per key: the same key with the same content changes nothing, with other
+content it is refused and an alarm is logged. Lock order: works (by fo_no), accounts (by code), entries (by key).
 """
 
 import hashlib
 import logging
 import os
-import time
-import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Max
 
-from dealers.directory.models import Dealer, Staff
+from dealers.directory.models import Staff
 from dealers.settlement import queries, rules, statements
-from dealers.settlement.models import Account, LedgerEntry, LedgerLine, Seal, SplitRule, Statement, StatementLine, WorkRefund
+from dealers.settlement.models import LedgerEntry, SplitRule, Statement, WorkRefund
+from dealers.settlement.rules import NewEntry
 from oms_project import events
 from oms_project.journal import actions as journal
-from oms_project.journal.subscription import Fact
-from oms_project.refusal import NotFound, Refusal, Stale
+from oms_project.journal.subscription import Fact, PermanentFailure
+from oms_project.refusal import NotFound, Refusal
 
 log = logging.getLogger("yipan.settlement")
-ACTOR = "settlement"
+_FINANCE_ROLES = ("admin", "finance")
 
 
-class LedgerConflict(Refusal):
-    """The same posting key with other content: somebody tried to book a thing twice, differently."""
+class LedgerConflict(Refusal, PermanentFailure):
+    """The same key came with other content. Nothing was written; a person must look."""
 
 
-class NotPublishable(Refusal):
-    """The rule would be wrong in force."""
+class RuleUnfit(Refusal):
+    """The rule cannot take this step, or says something that cannot be computed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One side of a posting in fen: debit positive, credit negative."""
-
-    account: str
-    amount_fen: int
-    component: str
-    explain: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """A balanced entry to be. `reverses` is the key of the entry it takes back a part of."""
-
-    key: str
-    kind: str
-    source: str
-    order_no: str
-    effective_at: datetime
-    sides: tuple[Side, ...]
-    reverses: str = ""
-
-    @property
-    def digest(self) -> str:
-        content = [
-            self.kind,
-            self.source,
-            self.order_no,
-            [(side.account, side.amount_fen, side.component) for side in self.sides],
-        ]
-        return hashlib.sha256(orjson.dumps(content)).hexdigest()
+class PeriodUnfit(Refusal):
+    """Statements cannot be drawn for this period."""
 
 
 @transaction.atomic
-def post(*, postings: Sequence[Posting], made_by: str, at: datetime) -> int:
-    """Write postings that are new, in a handful of statements for the whole batch; returns how many were.
+def post(*, entries: Sequence[NewEntry], at: datetime) -> int:
+    """Write the entries whose keys are new, each balanced and sealed; returns how many were new.
 
-    Raises LedgerConflict, with nothing written, when a key is known with other content.
+    Raises LedgerConflict for a known key with other content, IntegrityError for an entry that does not balance.
     """
-    wanted = {posting.key: posting for posting in postings if posting.sides}
-    keys = [*wanted, *(posting.reverses for posting in wanted.values() if posting.reverses)]
-    known = {key: (entry_id, digest) for key, entry_id, digest in _known(keys)}
-    for key, posting in wanted.items():
-        if key in known and known[key][1] != posting.digest:
-            log.error("ledger conflict on %s", key)
-            raise LedgerConflict(f"记账键 {key} 已有不同内容，未写入任何分录")
-    new = [posting for key, posting in wanted.items() if key not in known]
-    if not new:
+    hashes: dict[str, str] = {}
+    wanted: dict[str, NewEntry] = {}
+    for entry in sorted(entries, key=lambda entry: entry.key):
+        digest = hashlib.sha256(orjson.dumps(entry.payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        if hashes.setdefault(entry.key, digest) != digest:
+            raise _conflict(entry.key)
+        wanted[entry.key] = entry
+    if not wanted:
         return 0
-    accounts = _accounts({side.account for posting in new for side in posting.sides})
-    ids = {posting.key: _uuid7() for posting in new}
-    origin = {key: entry_id for key, (entry_id, _) in known.items()} | ids
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(
-            id=ids[posting.key],
-            seal_id=ids[posting.key],
-            key=posting.key,
-            payload_hash=posting.digest,
-            kind=posting.kind,
-            source=posting.source,
-            order_no=posting.order_no,
-            effective_at=posting.effective_at,
-            posted_at=at,
-            reverses_id=origin[posting.reverses] if posting.reverses else None,
-            made_by=made_by,
-        )
-        for posting in new
+    ids = {key: _new_id(at) for key in wanted}
+    new = statements.insert_entries(
+        [
+            (ids[key], key, hashes[key], e.kind, e.source, e.order_no, e.effective_at, at, e.reverses, e.made_by)
+            for key, e in wanted.items()
+        ]
     )
-    LedgerLine.objects.bulk_create(
-        LedgerLine(
-            entry_id=ids[posting.key],
-            account_id=accounts[side.account],
-            amount_fen=side.amount_fen,
-            component=side.component,
-            explain=side.explain,
-        )
-        for posting in new
-        for side in posting.sides
+    if len(new) < len(wanted):
+        known = statements.hashes_of([key for key in wanted if key not in new])
+        for key, digest in known.items():
+            if digest != hashes[key]:
+                raise _conflict(key)
+    fresh = [(ids[key], entry) for key, entry in wanted.items() if key in new]
+    accounts = _accounts({line.account for _, entry in fresh for line in entry.lines})
+    statements.insert_lines(
+        [
+            (entry_id, accounts[line.account], line.amount_fen, line.component, orjson.dumps(line.explain).decode())
+            for entry_id, entry in fresh
+            for line in entry.lines
+        ]
     )
-    Seal.objects.bulk_create(Seal(id=entry_id) for entry_id in ids.values())
-    return len(new)
+    statements.insert_seals([entry_id for entry_id, _ in fresh])
+    return len(fresh)
 
 
-def _known(keys: Iterable[str]) -> Iterable[tuple[str, uuid.UUID, str]]:
-    return LedgerEntry.objects.filter(key__in=list(keys)).values_list("key", "id", "payload_hash")
+def _conflict(key: str) -> LedgerConflict:
+    log.error("ledger conflict: %s came again with other content", key)
+    return LedgerConflict(f"账目冲突：{key} 已按不同内容入账，请财务核对")
 
 
-def _accounts(codes: set[str]) -> dict[str, int]:
-    """Account code → id; missing ones are opened, by whoever comes first."""
-    found = dict(Account.objects.filter(code__in=codes).values_list("code", "id"))
-    missing = [
-        Account(code=code, kind=rules.account_kind(code), party=rules.account_party(code))
-        for code in sorted(codes - found.keys())
-    ]
-    if missing:
-        Account.objects.bulk_create(missing, ignore_conflicts=True)
-        found = dict(Account.objects.filter(code__in=codes).values_list("code", "id"))
+def _new_id(at: datetime) -> UUID:
+    """A UUID of version 7 (RFC 9562): milliseconds first, so that keys grow with time."""
+    raw = bytearray(int(at.timestamp() * 1000).to_bytes(6, "big") + os.urandom(10))
+    raw[6], raw[8] = raw[6] & 0x0F | 0x70, raw[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(raw))
+
+
+def _accounts(codes: Collection[str]) -> dict[str, int]:
+    """The ids of accounts, opened where they do not exist; two posters may open the same one."""
+    found = statements.account_ids(codes)
+    absent = sorted(set(codes) - set(found))
+    if absent:
+        statements.insert_accounts([(code, rules.account_kind(code), rules.account_party(code)) for code in absent])
+        found |= statements.account_ids(absent)
     return found
 
 
-def _uuid7() -> uuid.UUID:
-    """RFC 9562 version 7: milliseconds first, so that entries are written in index order."""
-    raw = bytearray((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10))
-    raw[6], raw[8] = (raw[6] & 0x0F) | 0x70, (raw[8] & 0x3F) | 0x80
-    return uuid.UUID(bytes=bytes(raw))
+@transaction.atomic
+def publish_rule(*, rule: SplitRule, staff: Staff, at: datetime) -> SplitRule:
+    """Put a draft into force; from then on the version never changes.
+
+    Raises RuleUnfit for anything but a draft and for numbers that do not compute, NotFound for other people than finance.
+    """
+    _finance_only(staff)
+    if why := _why_unfit(rule):
+        raise RuleUnfit(why)
+    if not SplitRule.objects.filter(pk=rule.pk, state=SplitRule.State.DRAFT).update(state=SplitRule.State.PUBLISHED):
+        raise RuleUnfit("只有草稿可以发布")
+    log.info("rule %s v%s published by staff %s at %s", rule.code, rule.version, staff.pk, at.isoformat())
+    return _reread(rule)
 
 
 @transaction.atomic
-def on_work_completed(facts: Sequence[Fact], *, at: datetime) -> None:
-    """Accrue what the offers promised, and take back at once what was refunded before."""
-    done = {fact.payload["fo_no"]: fact.payload for fact in facts}
-    statements.lock_works(done)
-    refunds = _refunds(done)
-    postings = []
-    for fo_no, payload in done.items():
-        sides, effective_at = _accrual(payload["components"]), datetime.fromisoformat(payload["completed_at"])
-        postings.append(Posting(_accrual_key(fo_no), "accrual", f"work:{fo_no}", payload["order_no"], effective_at, sides))
-        if sides:
-            postings += _reversals(fo_no, payload["components"], payload["paid_fen"], refunds.get(fo_no, []))
-    post(postings=postings, made_by=ACTOR, at=at)
+def retire_rule(*, rule: SplitRule, staff: Staff, at: datetime) -> SplitRule:
+    """Take a published version out of use, and the older ones that it replaced; amounts on offers stay as they are."""
+    _finance_only(staff)
+    if not SplitRule.objects.filter(pk=rule.pk, state=SplitRule.State.PUBLISHED).update(state=SplitRule.State.RETIRED):
+        raise RuleUnfit("只有已发布的规则可以停用")
+    replaced = SplitRule.objects.filter(code=rule.code, version__lt=rule.version, state=SplitRule.State.PUBLISHED)
+    replaced.update(state=SplitRule.State.RETIRED)
+    log.info("rule %s v%s retired by staff %s at %s", rule.code, rule.version, staff.pk, at.isoformat())
+    return _reread(rule)
 
 
 @transaction.atomic
-def on_work_refunded(facts: Sequence[Fact], *, at: datetime) -> None:
-    """Remember refunds, and reverse their part of what is accrued already."""
-    told = {(fact.payload["fo_no"], fact.payload["refund_key"]): fact.payload for fact in facts}
-    statements.lock_works(fo_no for fo_no, _ in told)
-    WorkRefund.objects.bulk_create(
-        (
-            WorkRefund(
-                fo_no=payload["fo_no"],
-                refund_key=payload["refund_key"],
-                order_no=payload["order_no"],
-                amount_fen=payload["amount_fen"],
-                refunded_at=datetime.fromisoformat(payload["refunded_at"]),
-            )
-            for payload in told.values()
-        ),
-        ignore_conflicts=True,
+def revise_rule(*, rule: SplitRule, staff: Staff, at: datetime) -> SplitRule:
+    """A draft of the next version, in force from now unless edited. Raises RuleUnfit while a draft of the code exists."""
+    _finance_only(staff)
+    same = SplitRule.objects.filter(code=rule.code)
+    if same.filter(state=SplitRule.State.DRAFT).exists():
+        raise RuleUnfit(f"{rule.code} 已有草稿，请先编辑或发布它")
+    copied = {f.name: getattr(rule, f.name) for f in SplitRule._meta.concrete_fields if not f.primary_key}
+    highest = same.aggregate(highest=Max("version"))["highest"] or 0
+    return SplitRule.objects.create(
+        **{**copied, "version": highest + 1, "state": SplitRule.State.DRAFT, "effective_from": at, "effective_to": None}
     )
-    fo_nos = {fo_no for fo_no, _ in told}
-    accrued = LedgerEntry.objects.filter(key__in=[_accrual_key(fo_no) for fo_no in fo_nos]).prefetch_related("lines__account")
-    refunds = _refunds(fo_nos)
-    postings: list[Posting] = []
-    for entry in accrued:
-        fo_no = entry.source.removeprefix("work:")
-        components = [line.explain for line in entry.lines.all() if line.amount_fen < 0]
-        postings += _reversals(fo_no, components, components[0]["paid_fen"], refunds[fo_no])
-    post(postings=postings, made_by=ACTOR, at=at)
 
 
-def _accrual_key(fo_no: str) -> str:
-    return f"work.completed:{fo_no}"
+def _reread(rule: SplitRule) -> SplitRule:
+    queries.forget()
+    rule.refresh_from_db()
+    return rule
 
 
-def _accrual(components: Sequence[Mapping[str, Any]]) -> tuple[Side, ...]:
-    """Debit the expense, credit the payee, for each component; the credit line keeps the whole explanation."""
-    sides = []
-    for part in components:
-        sides.append(Side(f"expense:{part['component']}", part["amount_fen"], part["component"], {"rule": part["rule"]}))
-        sides.append(Side(f"payable:{part['payee']}", -part["amount_fen"], part["component"], dict(part)))
-    return tuple(sides)
+def _finance_only(staff: Staff) -> None:
+    if staff.role not in _FINANCE_ROLES:
+        raise NotFound()
 
 
-def _refunds(fo_nos: Iterable[str]) -> dict[str, list[WorkRefund]]:
-    found: dict[str, list[WorkRefund]] = defaultdict(list)
-    for refund in WorkRefund.objects.filter(fo_no__in=list(fo_nos)).order_by("id"):
-        found[refund.fo_no].append(refund)
-    return found
-
-
-def _reversals(
-    fo_no: str, components: Sequence[Mapping[str, Any]], paid_fen: int, refunds: Sequence[WorkRefund]
-) -> list[Posting]:
-    """One reversing posting per refund, each up to the cumulative target, in the order they were remembered."""
-    postings, before = [], 0
-    for refund in refunds:
-        sides = []
-        for part in components:
-            step = rules.refund_step(part["amount_fen"], paid_fen, before, refund.amount_fen)
-            if step:
-                note = {
-                    "rule": part["rule"],
-                    "refund": refund.refund_key,
-                    "refunded_fen": refund.amount_fen,
-                    "paid_fen": paid_fen,
-                }
-                sides.append(Side(f"expense:{part['component']}", -step, part["component"], note))
-                sides.append(Side(f"payable:{part['payee']}", step, part["component"], note))
-        before += refund.amount_fen
-        postings.append(
-            Posting(
-                key=f"work.refunded:{fo_no}:{refund.refund_key}",
-                kind="reversal",
-                source=f"work:{fo_no}",
-                order_no=refund.order_no,
-                effective_at=refund.refunded_at,
-                sides=tuple(sides),
-                reverses=_accrual_key(fo_no),
-            )
-        )
-    return postings
+def _why_unfit(rule: SplitRule) -> str:
+    """Why a rule cannot be computed, in Chinese; empty if it can."""
+    try:
+        percent = rules.percent_of(rule.percent)
+    except ValueError:
+        return "比例须为不小于 0、至多六位小数的十进制数"
+    if rule.amount_fen < 0 or (rule.mode in ("fixed", "per_unit") and not rule.amount_fen):
+        return "固定金额须大于 0"
+    if rule.mode in ("percent", "price_diff") and not 0 < percent <= 100:
+        return "比例须大于 0 且不超过 100"
+    if (rule.component == "price_diff") != (rule.mode == "price_diff"):
+        return "差价返还须用差价算法，其他分项不能用"
+    if rule.effective_to is not None and rule.effective_to <= rule.effective_from:
+        return "失效时间须晚于生效时间"
+    return ""
 
 
 @transaction.atomic
 def draw_statements(*, period_from: datetime, period_to: datetime, at: datetime, actor: str) -> list[str]:
-    """A statement for every dealer with something to state, of all lines before the period's end that no
-    statement has yet: what came late falls into the next one. Repeating it draws nothing more.
+    """Draw every dealer's statement for [from, to); returns the numbers of the new ones.
 
-    Returns the numbers drawn. Raises Refusal for a period that has not begun or ends before it begins.
+    Lines that came late for an earlier period go into this one; a drawn statement is never touched
+    again. Running it twice, or twice at once, draws nothing twice. Raises PeriodUnfit.
     """
-    if period_to <= period_from or period_from > at:
-        raise Refusal("账期不正确：结束必须晚于开始，且账期已经开始")
-    statements.lock_statements()
-    drawn = set(Statement.objects.filter(period_from=period_from).values_list("dealer_id", flat=True))
-    open_lines = LedgerLine.objects.filter(
-        account__code__startswith="payable:dealer:", entry__effective_at__lt=period_to, statement_line=None
+    if period_from >= period_to:
+        raise PeriodUnfit("结算周期的开始须早于结束")
+    if period_to > at:
+        raise PeriodUnfit("结算周期尚未结束，不能出结算单")
+    statements.lock_drawing()
+    prefix = f"JS{rules.period_label(period_from, period_to)}-"
+    ids = statements.insert_statements(prefix, period_from, period_to, at)
+    if not ids:
+        return []
+    statements.insert_statement_lines(ids)
+    statements.total_statements(ids)
+    drawn = list(
+        Statement.objects.filter(pk__in=ids).order_by("statement_no").values_list("statement_no", "dealer_id", "closing_fen")
     )
-    totals: dict[str, dict[str, int]] = {
-        row["account__code"].rpartition(":")[2]: row
-        for row in open_lines.values("account__code").annotate(
-            accrued=Sum("amount_fen", filter=Q(amount_fen__lt=0)), reversed=Sum("amount_fen", filter=Q(amount_fen__gt=0))
-        )
-    }
-    numbers, facts = [], []
-    for dealer in Dealer.objects.filter(code__in=totals).exclude(id__in=drawn).order_by("id"):
-        statement = _draw(dealer, totals[dealer.code], period_from, period_to, at)
-        lines = open_lines.filter(account__code=f"payable:dealer:{dealer.code}").order_by("id").values_list("id", flat=True)
-        StatementLine.objects.bulk_create(StatementLine(statement=statement, ledger_line_id=line_id) for line_id in list(lines))
-        numbers.append(statement.statement_no)
-        facts.append(
-            events.StatementReady(statement_no=statement.statement_no, dealer_id=dealer.pk, closing_fen=statement.closing_fen)
-        )
-    journal.record(*facts, actor=actor, at=at)
-    return numbers
-
-
-def _draw(dealer: Dealer, total: Mapping[str, Any], period_from: datetime, period_to: datetime, at: datetime) -> Statement:
-    before = Statement.objects.filter(dealer=dealer, period_from__lt=period_from).order_by("-period_from").first()
-    opening = before.closing_fen if before else 0
-    accrued, reversed_fen = -(total["accrued"] or 0), total["reversed"] or 0
-    return Statement.objects.create(
-        statement_no=f"S-{dealer.code}-{rules.period_label(period_from, period_to)}",
-        dealer=dealer,
-        period_from=period_from,
-        period_to=period_to,
-        opening_fen=opening,
-        accrued_fen=accrued,
-        reversed_fen=reversed_fen,
-        closing_fen=opening + accrued - reversed_fen,
-        drawn_at=at,
+    journal.record(
+        *(events.StatementReady(statement_no=no, dealer_id=dealer_id, closing_fen=fen) for no, dealer_id, fen in drawn),
+        actor=actor,
+        at=at,
     )
+    return [no for no, _, _ in drawn]
 
 
 @transaction.atomic
-def confirm_statement(*, statement_no: str, staff: Staff, at: datetime) -> None:
-    """The dealer's owner (or finance for them) agrees. Confirming twice is one confirmation."""
+def confirm_statement(*, statement_no: str, staff: Staff, at: datetime) -> Statement:
+    """The dealer's owner (or finance) agrees; the first confirmation counts, repeating it changes nothing."""
     statement = queries.statement_for(staff=staff, statement_no=statement_no)
-    ready = Statement.objects.filter(pk=statement.pk, state=Statement.State.READY)
-    if not ready.update(state=Statement.State.CONFIRMED, confirmed_at=at, confirmed_by=staff):
-        if not Statement.objects.filter(pk=statement.pk, state=Statement.State.CONFIRMED).exists():
-            raise Stale
+    waiting = Statement.objects.filter(pk=statement.pk, state=Statement.State.READY)
+    waiting.update(state=Statement.State.CONFIRMED, confirmed_at=at, confirmed_by=staff)
+    return queries.statement_for(staff=staff, statement_no=statement_no)
+
+
+@transaction.atomic
+def on_work_completed(facts: Sequence[Fact], *, at: datetime) -> None:
+    """Accrue what finished work earned, and take back what was refunded before it finished."""
+    fo_nos = {fact.payload["fo_no"] for fact in facts}
+    statements.lock_works(fo_nos)
+    made = []
+    for fact in facts:
+        work = fact.payload
+        lines = rules.accrual_lines(work["components"])
+        if lines:
+            made.append(
+                NewEntry(
+                    key=rules.accrual_key(work["fo_no"]),
+                    kind="accrual",
+                    source=f"work:{work['fo_no']}",
+                    order_no=work["order_no"],
+                    effective_at=datetime.fromisoformat(work["completed_at"]),
+                    lines=lines,
+                    payload={"paid_fen": work["paid_fen"], "components": work["components"]},
+                    made_by=fact.actor or "system",
+                )
+            )
+    post(entries=made, at=at)
+    _reverse_refunded(fo_nos, at)
+
+
+@transaction.atomic
+def on_work_refunded(facts: Sequence[Fact], *, at: datetime) -> None:
+    """Remember refunds, and reverse what their work was accrued with, if it was already.
+
+    Raises LedgerConflict when a known refund comes with another amount.
+    """
+    found = {(f.payload["fo_no"], f.payload["refund_key"]): f.payload for f in reversed(facts) if f.payload["amount_fen"] > 0}
+    for fact in facts:
+        twin = found.get((fact.payload["fo_no"], fact.payload["refund_key"]))
+        if twin and twin["amount_fen"] != fact.payload["amount_fen"]:
+            raise _conflict(rules.refund_entry_key(twin["fo_no"], twin["refund_key"]))
+    if not found:
         return
+    fo_nos = {fo_no for fo_no, _ in found}
+    statements.lock_works(fo_nos)
+    rows = [
+        (fo_no, key, p["order_no"], p["amount_fen"], datetime.fromisoformat(p["refunded_at"]))
+        for (fo_no, key), p in reversed(found.items())
+    ]
+    new = statements.insert_refunds(rows)
+    if len(new) < len(rows):
+        for refund in WorkRefund.objects.filter(fo_no__in=fo_nos):
+            told = found.get((refund.fo_no, refund.refund_key))
+            if told and told["amount_fen"] != refund.amount_fen:
+                raise _conflict(rules.refund_entry_key(refund.fo_no, refund.refund_key))
+    _reverse_refunded(fo_nos, at)
 
 
-@transaction.atomic
-def publish_rule(*, rule: SplitRule, staff: Staff, at: datetime) -> None:
-    """Put a draft into force; older versions of the same code end where it begins. Raises NotPublishable."""
-    try:
-        rules.percent_of(rule.percent)
-    except ValueError:
-        raise NotPublishable(f"比例「{rule.percent}」不是有效的十进制数") from None
-    if rule.effective_to and rule.effective_to <= rule.effective_from:
-        raise NotPublishable("失效时间必须晚于生效时间")
-    if rule.amount_fen < 0:
-        raise NotPublishable("金额不能为负")
-    changed = SplitRule.objects.filter(pk=rule.pk, state=SplitRule.State.DRAFT).update(state=SplitRule.State.PUBLISHED)
-    if not changed:
-        raise Stale("这条规则已不是草稿")
-    queries.forget()
-
-
-@transaction.atomic
-def new_version(*, rule: SplitRule, staff: Staff) -> SplitRule:
-    """A draft that begins as a copy of a rule; what is published is never edited."""
-    newest = SplitRule.objects.filter(code=rule.code).order_by("-version").first()
-    if newest is None:
-        raise NotFound
-    draft = SplitRule.objects.get(pk=rule.pk)
-    draft.pk, draft.version, draft.state = None, newest.version + 1, SplitRule.State.DRAFT
-    draft.save(force_insert=True)
-    return draft
-
-
-@transaction.atomic
-def retire_rule(*, rule: SplitRule, staff: Staff, at: datetime) -> None:
-    """End a published rule now; what was frozen on offers stays as it was."""
-    live = SplitRule.objects.filter(pk=rule.pk, state=SplitRule.State.PUBLISHED).filter(
-        Q(effective_to=None) | Q(effective_to__gt=at)
-    )
-    if not live.update(state=SplitRule.State.RETIRED, effective_to=at):
-        raise Stale("这条规则没有在生效")
-    queries.forget()
+def _reverse_refunded(fo_nos: Iterable[str], at: datetime) -> None:
+    """Post the reversals that the remembered refunds of accrued works still lack; the caller holds the works."""
+    accruals = {
+        source.removeprefix("work:"): (entry_id, effective_at)
+        for entry_id, source, effective_at in LedgerEntry.objects.filter(
+            key__in=[rules.accrual_key(fo_no) for fo_no in fo_nos]
+        ).values_list("id", "source", "effective_at")
+    }
+    refunds = list(WorkRefund.objects.filter(fo_no__in=list(accruals)).order_by("id")) if accruals else []
+    if not refunds:
+        return
+    accrued = queries.accrued_lines(accruals[fo_no][0] for fo_no in {refund.fo_no for refund in refunds})
+    before: dict[str, int] = {}
+    made = []
+    for refund in refunds:
+        entry_id, effective_at = accruals[refund.fo_no]
+        gone = before.get(refund.fo_no, 0)
+        before[refund.fo_no] = gone + refund.amount_fen
+        lines = rules.reversal_lines(accrued.get(entry_id, []), gone, refund.amount_fen)
+        if lines:
+            made.append(
+                NewEntry(
+                    key=rules.refund_entry_key(refund.fo_no, refund.refund_key),
+                    kind="reversal",
+                    source=f"refund:{refund.refund_key}"[:80],
+                    order_no=refund.order_no,
+                    effective_at=max(refund.refunded_at, effective_at),
+                    lines=lines,
+                    payload={"amount_fen": refund.amount_fen},
+                    reverses=entry_id,
+                )
+            )
+    post(entries=made, at=at)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 
 from dealers.settlement import actions as settlement
-from dealers.settlement import rules
+from dealers.settlement import queries
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement
 from oms_project.money import yuan
 from oms_project.refusal import Refusal
@@ -64,7 +64,12 @@ class SplitRuleAdmin(ModelAdmin):
 
     @admin.action(description="另存为新版本草稿", permissions=["add"])
     def copy_as_draft(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
-        self._each(request, queryset, "已生成新版本草稿", lambda rule: settlement.new_version(rule=rule, staff=request.user))
+        self._each(
+            request,
+            queryset,
+            "已生成新版本草稿",
+            lambda rule: settlement.revise_rule(rule=rule, staff=request.user, at=timezone.now()),
+        )
 
     @admin.action(description="停用所选规则", permissions=["change"])
     def retire(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
@@ -123,7 +128,7 @@ class StatementAdmin(ReadOnly):
     list_filter = ("state", "period_from")
     list_select_related = ("dealer",)
     search_fields = ("statement_no", "dealer__name")
-    actions = ("confirm", "draw_this_month")
+    actions = ("confirm", "draw_until_now")
 
     @admin.display(description="本期应付")
     def accrued(self, statement: Statement) -> str:
@@ -139,8 +144,8 @@ class StatementAdmin(ReadOnly):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Drawing needs no row: let the action run on an empty selection."""
-        if request.POST.get("action") == "draw_this_month" and not request.POST.getlist("_selected_action"):
-            self.draw_this_month(request, Statement.objects.none())
+        if request.POST.get("action") == "draw_until_now" and not request.POST.getlist("_selected_action"):
+            self.draw_until_now(request, Statement.objects.none())
             request.method = "GET"
         return super().changelist_view(request, extra_context)
 
@@ -153,11 +158,10 @@ class StatementAdmin(ReadOnly):
             settlement.confirm_statement(statement_no=statement.statement_no, staff=request.user, at=timezone.now())
         self.message_user(request, f"已确认 {len(queryset)} 张")
 
-    @admin.action(description="生成本月结算单", permissions=["act"])
-    def draw_this_month(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
+    @admin.action(description="生成结算单（截至此刻）", permissions=["act"])
+    def draw_until_now(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
         at = timezone.now()
-        day = at.astimezone(rules.SHANGHAI)
-        begin, end = rules.month_period(day.year, day.month)
+        begin, end = queries.next_period(at)
         actor = f"staff:{request.user.pk}"
         numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=actor)
         self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")

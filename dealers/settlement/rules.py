@@ -5,12 +5,13 @@ Refunds reverse towards a cumulative target, so however a refund is cut into par
 a full refund takes back exactly what was accrued.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from oms_project.money import round_half_up, yuan
@@ -261,3 +262,75 @@ def period_label(period_from: datetime, period_to: datetime) -> str:
     if (first, end) == month_period(first.year, first.month):
         return f"{first:%Y%m}"
     return f"{first:%Y%m%d}-{end - timedelta(microseconds=1):%Y%m%d}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """One side of an entry to be posted: debit positive, credit negative, never zero."""
+
+    account: str
+    amount_fen: int
+    component: str
+    explain: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to be posted once per key; `payload` is the content that a repetition must repeat."""
+
+    key: str
+    kind: str
+    source: str
+    order_no: str
+    effective_at: datetime
+    lines: tuple[NewLine, ...]
+    payload: dict[str, Any]
+    made_by: str = "system"
+    reverses: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccruedLine:
+    """What one component of a piece of work was accrued with; the amount is what we owed, positive."""
+
+    account: str
+    component: str
+    amount_fen: int
+    paid_fen: int
+    rule: str
+
+
+def accrual_key(fo_no: str) -> str:
+    return f"work.completed:{fo_no}"
+
+
+def refund_entry_key(fo_no: str, refund_key: str) -> str:
+    return f"work.refunded:{fo_no}:{refund_key}"
+
+
+def accrual_lines(components: Iterable[Mapping[str, Any]]) -> tuple[NewLine, ...]:
+    """Dr expense:<component> / Cr payable:<payee> for each component, amounts exactly as they stand."""
+    made: list[NewLine] = []
+    for c in components:
+        if c["amount_fen"]:
+            path = {name: c[name] for name in ("payee", "base_fen", "paid_fen", "rule", "explain") if name in c}
+            made.append(NewLine(f"expense:{c['component']}", c["amount_fen"], c["component"]))
+            made.append(NewLine(f"payable:{c['payee']}", -c["amount_fen"], c["component"], path))
+    return tuple(made)
+
+
+def reversal_lines(accrued: Iterable[AccruedLine], before_fen: int, refund_fen: int) -> tuple[NewLine, ...]:
+    """What one more refund takes back, after `before_fen` went back already; empty if it moves no fen."""
+    made: list[NewLine] = []
+    for line in accrued:
+        step = refund_step(line.amount_fen, line.paid_fen, before_fen, refund_fen)
+        if step:
+            target = refund_target(line.amount_fen, line.paid_fen, before_fen + refund_fen)
+            sentence = (
+                f"退款 {yuan(refund_fen)}，累计退 {yuan(before_fen + refund_fen)} / 实付 {yuan(line.paid_fen)}，"
+                f"{yuan(line.amount_fen)} 应冲 {yuan(target)}，已冲 {yuan(target - step)}，本次冲 {yuan(step)}；规则 {line.rule}"
+            )
+            path = {"rule": line.rule, "paid_fen": line.paid_fen, "refund_fen": refund_fen, "explain": sentence}
+            made.append(NewLine(f"expense:{line.component}", -step, line.component))
+            made.append(NewLine(line.account, step, line.component, path))
+    return tuple(made)

@@ -1,25 +1,164 @@
-"""The ledger's SQL that the ORM has no words for; one named function per statement."""
+"""The ledger's SQL: one named function per statement, for PostgreSQL and for SQLite, always set-based."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
+EntryRow = tuple[UUID, str, str, str, str, str, datetime, datetime, UUID | None, str]
+LineRow = tuple[UUID, int, int, str, str]  # entry, account id, fen, component, explain JSON
+RefundRow = tuple[str, str, str, int, datetime]  # fo_no, refund_key, order_no, fen, refunded_at
+
+_CHUNK = 500
+_UNDRAWN = "NOT EXISTS (SELECT 1 FROM dealers_statementline sl WHERE sl.ledger_line_id = l.id)"
+
+
+def _is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _raw(value: Any) -> Any:
+    """A time or a UUID as this database takes it through a raw cursor."""
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    if isinstance(value, UUID) and not _is_postgres():
+        return value.hex
+    return value
+
+
+def _insert(into: str, row: str, rows: Sequence[tuple[Any, ...]], after: str = "") -> list[tuple[Any, ...]]:
+    """Multi-row INSERTs of at most 500 rows each; what they return, if `after` says so."""
+    returned: list[tuple[Any, ...]] = []
+    with connection.cursor() as cursor:
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            marks = ", ".join([row] * len(chunk))
+            cursor.execute(f"INSERT INTO {into} VALUES {marks}{after}", [_raw(value) for one in chunk for value in one])
+            if "RETURNING" in after:
+                returned += cursor.fetchall()
+    return returned
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
 
 def lock_works(fo_nos: Iterable[str]) -> None:
-    """Serialise postings of the same pieces of work until the transaction ends.
+    """Hold these pieces of work until commit, in a fixed order, so that their refunds are counted one after another.
 
-    An accrual and a refund of one piece of work may arrive at the same time, and neither row exists
-    yet to be locked. SQLite's transaction is exclusive anyway.
+    PostgreSQL: transaction-level advisory locks. SQLite writers already exclude each other.
     """
-    keys = sorted(set(fo_nos))
-    if connection.vendor == "postgresql" and keys:
-        locks = ", ".join(["pg_advisory_xact_lock(hashtextextended(%s, 7))"] * len(keys))
+    if _is_postgres():
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {locks}", keys)
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(k) FROM (SELECT DISTINCT hashtextextended('settlement:' || f, 0) AS k "
+                "FROM unnest(%s::text[]) AS f ORDER BY k) AS ordered",
+                [list(fo_nos)],
+            )
 
 
-def lock_statements() -> None:
-    """One run of statements at a time."""
-    if connection.vendor == "postgresql":
+def lock_drawing() -> None:
+    """One drawing of statements at a time."""
+    if _is_postgres():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('draw_statements', 7))")
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('settlement drawing', 0))")
+
+
+def account_ids(codes: Collection[str]) -> dict[str, int]:
+    if not codes:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT code, id FROM dealers_account WHERE code IN ({_marks(codes)})", list(codes))
+        return dict(cursor.fetchall())
+
+
+def insert_accounts(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Accounts (code, kind, party) that another poster may be opening at the same moment."""
+    _insert("dealers_account (code, kind, party)", "(%s, %s, %s)", rows, " ON CONFLICT (code) DO NOTHING")
+
+
+def insert_entries(rows: Sequence[EntryRow]) -> set[str]:
+    """Write the entries whose key is new; returns those keys."""
+    columns = "id, seal_id, key, payload_hash, kind, source, order_no, effective_at, posted_at, reverses_id, made_by"
+    doubled = [(row[0], *row) for row in rows]
+    marks = f"({_marks(doubled[0])})" if doubled else ""
+    after = " ON CONFLICT (key) DO NOTHING RETURNING key"
+    return {key for (key,) in _insert(f"dealers_ledgerentry ({columns})", marks, doubled, after)}
+
+
+def hashes_of(keys: Collection[str]) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT key, payload_hash FROM dealers_ledgerentry WHERE key IN ({_marks(keys)})", list(keys))
+        return dict(cursor.fetchall())
+
+
+def insert_lines(rows: Sequence[LineRow]) -> None:
+    row = "(%s, %s, %s, %s, %s::jsonb)" if _is_postgres() else "(%s, %s, %s, %s, %s)"
+    _insert("dealers_ledgerline (entry_id, account_id, amount_fen, component, explain)", row, rows)
+
+
+def insert_seals(ids: Sequence[UUID]) -> None:
+    """Close the entries; the database checks here that each of them balances."""
+    _insert("dealers_seal (id)", "(%s)", [(one,) for one in ids])
+
+
+def insert_refunds(rows: Sequence[RefundRow]) -> set[tuple[str, str]]:
+    """Remember the refunds that are new; returns their (fo_no, refund_key)."""
+    after = " ON CONFLICT (fo_no, refund_key) DO NOTHING RETURNING fo_no, refund_key"
+    columns = "fo_no, refund_key, order_no, amount_fen, refunded_at"
+    return {(fo_no, key) for fo_no, key in _insert(f"dealers_workrefund ({columns})", "(%s, %s, %s, %s, %s)", rows, after)}
+
+
+def insert_statements(prefix: str, period_from: datetime, period_to: datetime, at: datetime) -> list[int]:
+    """Open a statement for every dealer with a balance carried or with lines not drawn yet; returns the new ids.
+
+    A dealer that has a statement reaching into the period, or behind it, is left alone: time only moves on.
+    """
+    opening = (
+        "COALESCE((SELECT closing_fen FROM dealers_statement p WHERE p.dealer_id = d.id ORDER BY period_to DESC LIMIT 1), 0)"
+    )
+    waiting = (
+        "EXISTS (SELECT 1 FROM dealers_ledgerline l JOIN dealers_ledgerentry e ON e.id = l.entry_id "
+        f"WHERE l.account_id = a.id AND e.effective_at < %s AND {_UNDRAWN})"
+    )
+    ends = _raw(period_to)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dealers_statement (statement_no, dealer_id, period_from, period_to, opening_fen, accrued_fen, "
+            "reversed_fen, closing_fen, state, drawn_at) "
+            f"SELECT %s || d.code, d.id, %s, %s, {opening}, 0, 0, {opening}, 'ready', %s FROM dealers_dealer d "
+            "LEFT JOIN dealers_account a ON a.code = 'payable:dealer:' || d.code "
+            "WHERE NOT EXISTS (SELECT 1 FROM dealers_statement s WHERE s.dealer_id = d.id AND s.period_to > %s) "
+            f"AND ({opening} <> 0 OR {waiting}) ORDER BY d.id ON CONFLICT DO NOTHING RETURNING id",
+            [prefix, _raw(period_from), ends, _raw(at), _raw(period_from), ends],
+        )
+        return [statement_id for (statement_id,) in cursor.fetchall()]
+
+
+def insert_statement_lines(statement_ids: Sequence[int]) -> None:
+    """Put every line not drawn yet, effective before the end of the period, into its dealer's new statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dealers_statementline (statement_id, ledger_line_id) SELECT s.id, l.id FROM dealers_statement s "
+            "JOIN dealers_dealer d ON d.id = s.dealer_id JOIN dealers_account a ON a.code = 'payable:dealer:' || d.code "
+            "JOIN dealers_ledgerline l ON l.account_id = a.id JOIN dealers_ledgerentry e ON e.id = l.entry_id "
+            f"WHERE s.id IN ({_marks(statement_ids)}) AND e.effective_at < s.period_to AND {_UNDRAWN} ORDER BY l.id",
+            list(statement_ids),
+        )
+
+
+def total_statements(statement_ids: Sequence[int]) -> None:
+    """Add up the statements just opened from the lines they really hold (credit is what we owe)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE dealers_statement SET accrued_fen = t.accrued, reversed_fen = t.reversed, "
+            "closing_fen = opening_fen + t.accrued - t.reversed FROM (SELECT sl.statement_id, "
+            "SUM(CASE WHEN l.amount_fen < 0 THEN -l.amount_fen ELSE 0 END) AS accrued, "
+            "SUM(CASE WHEN l.amount_fen > 0 THEN l.amount_fen ELSE 0 END) AS reversed "
+            "FROM dealers_statementline sl JOIN dealers_ledgerline l ON l.id = sl.ledger_line_id "
+            f"WHERE sl.statement_id IN ({_marks(statement_ids)}) GROUP BY sl.statement_id) t "
+            "WHERE dealers_statement.id = t.statement_id",
+            list(statement_ids),
+        )

@@ -8,6 +8,8 @@ import logging
 import random
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
 from dealers.models import Staff
 from oms_project.demo import brand
 from oms_project.refusal import Refusal
@@ -27,7 +29,7 @@ def answer_offers(*, at: datetime) -> int:
     pending = Offer.objects.filter(state=Offer.State.PENDING, expires_at__gt=at).exclude(dealer__code=brand.PLAYED_DEALER)
     for offer in pending.order_by("opened_at")[: _BATCH * 4]:
         luck = random.Random(offer.offer_no)
-        mood, patience = luck.random(), timedelta(seconds=luck.uniform(2, 25))
+        mood, patience = luck.random(), timedelta(seconds=luck.uniform(2, 25) * settings.DEMO_PACE)
         if mood >= ACCEPTS + DECLINES or offer.opened_at + patience > at:
             continue
         clerk = Staff.objects.filter(dealer_id=offer.dealer_id, role=Staff.Role.CLERK, is_active=True).first()
@@ -49,7 +51,7 @@ def do_the_work(*, at: datetime) -> int:
     """Take accepted work one step further when its time has come; returns how many steps were taken."""
     steps = 0
     for state, seconds in _STEP_SECONDS.items():
-        due = FulfillmentOrder.objects.filter(state=state, moved_at__lte=at - timedelta(seconds=seconds))
+        due = FulfillmentOrder.objects.filter(state=state, moved_at__lte=at - timedelta(seconds=seconds * settings.DEMO_PACE))
         due = due.exclude(dealer__code=brand.PLAYED_DEALER).select_related("dealer")
         for work in due.order_by("moved_at")[:_BATCH]:
             worker = Staff.objects.filter(dealer_id=work.dealer_id, role__in=["owner", "admin"], is_active=True).first()

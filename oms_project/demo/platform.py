@@ -17,9 +17,26 @@ from urllib.parse import parse_qs, urlsplit
 from oms_project.demo import brand
 
 _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-_GIVEN = ["子涵", "雨桐", "浩然", "欣怡", "梓轩", "思远", "佳琪", "俊杰", "晓彤", "明哲", "若曦", "嘉豪", "雅静", "志强", "丽华", "建国", "秀英", "海燕"]
+_GIVEN = [
+    "子涵",
+    "雨桐",
+    "浩然",
+    "欣怡",
+    "梓轩",
+    "思远",
+    "佳琪",
+    "俊杰",
+    "晓彤",
+    "明哲",
+    "若曦",
+    "嘉豪",
+    "雅静",
+    "志强",
+    "丽华",
+    "海燕",
+]
 _STREETS = ["人民路", "解放路", "中山路", "建设路", "滨河路", "学府路", "长江路", "文化路", "东风路", "迎宾大道"]
-_ESTATES = ["锦绣花园", "阳光城", "翡翠湾", "万和府", "江南里", "书香苑", "保利香槟", "云锦天章"]
+_ESTATES = ["锦绣花园", "阳光城", "翡翠湾", "万和府", "江南里", "书香苑", "云锦天章"]
 _NOTES = ["周末再送，工作日家里没人", "请先电话联系", "小区需登记车牌", "旧家电麻烦一起带走"]
 _NEAR_HOME_PERCENT = 12  # of the orders go to districts of the dealer whom the newcomer plays
 
@@ -49,6 +66,7 @@ class Storyteller:
         luck, paid_at, fate = random.Random(order_id), int(order_id[:10]), self.fate(order_id)
         lines = self._lines(luck, order_id, fate)
         total = sum(int(line["pay_amount"]) for line in lines)
+        listed = sum(int(line["origin_amount"]) * int(line["item_num"]) for line in lines)
         cancelled = fate == "cancel" and now >= paid_at + 60
         order: dict[str, Any] = {
             "order_id": order_id,
@@ -59,10 +77,10 @@ class Storyteller:
             "create_time": str(paid_at - 20),
             "pay_time": str(paid_at),
             "update_time": str(paid_at + 60 if cancelled else paid_at),
-            "order_amount": str(total),
+            "order_amount": str(listed),
             "pay_amount": str(total + 100 if fate == "bad_totals" else total),
             "post_amount": "0",
-            "promotion_amount": "0",
+            "promotion_amount": str(listed - total),
             "buyer_words": luck.choice(_NOTES) if fate == "note" else "",
             "seller_words": "",
             "sku_order_list": lines,
@@ -98,7 +116,8 @@ class Storyteller:
         if fate == "bad_address":
             names[2] = {"id": "", "name": "经济开发新区"}
         name = luck.choice(_SURNAMES) + luck.choice(_GIVEN)
-        street = f"{luck.choice(_STREETS)}{luck.randint(1, 299)}号{luck.choice(_ESTATES)}{luck.randint(1, 30)}幢{luck.randint(101, 3204)}"
+        estate = f"{luck.choice(_ESTATES)}{luck.randint(1, 30)}幢{luck.randint(101, 3204)}"
+        street = f"{luck.choice(_STREETS)}{luck.randint(1, 299)}号{estate}"
         return {
             "post_receiver": name,
             "post_tel": f"1{luck.choice('3578')}{luck.randint(0, 999_999_999):09d}",
@@ -125,14 +144,15 @@ def message(tag: str, order_id: str, **more: Any) -> dict[str, str]:
 
 
 class DetailServer(ThreadingHTTPServer):
-    """The platform's open API on loopback."""
+    """The platform's open API on a free port of loopback."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int, storyteller: Storyteller) -> None:
-        super().__init__(("127.0.0.1", port), _Answer)
+    def __init__(self, storyteller: Storyteller) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
         self.storyteller = storyteller
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, name="demo-platform", daemon=True).start()

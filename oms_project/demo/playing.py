@@ -15,6 +15,7 @@ from django.utils import timezone
 from dealers.models import Division
 from oms_project.demo import brand, dealers
 from oms_project.demo.platform import DetailServer, Storyteller, message, sign_push
+from orders.models import ChannelAccount
 
 log = logging.getLogger("yipan.demo")
 _PUSH_TIMEOUT_SECONDS = 5
@@ -31,8 +32,9 @@ class Playing:
 
     def start(self) -> None:
         if settings.DEMO_LIVESTREAM:
-            self._platform = DetailServer(settings.DEMO_PLATFORM_PORT, _storyteller())
+            self._platform = DetailServer(_storyteller())
             self._platform.start()
+            ChannelAccount.objects.filter(app_key=brand.APP_KEY).update(api_base=self._platform.url)
             self._run(self._sell, "demo-livestream")
         if settings.DEMO_BOTS:
             self._run(self._answer, "demo-dealers")

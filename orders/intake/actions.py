@@ -109,7 +109,7 @@ def digest_messages(*, at: datetime, limit: int = 100) -> int:
     claimed = statements.claim_messages(at, at + LEASE, limit)
     if not claimed:
         return 0
-    accounts = ChannelAccount.objects.in_bulk({message.account_id for message in claimed})
+    accounts = queries.accounts({message.account_id for message in claimed})
     answers = _fetch({(message.account_id, message.external_id) for message in claimed}, accounts)
     try:
         _absorb(claimed, answers, accounts, at)

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import time
 import zlib
 from collections.abc import Collection
 from typing import Any
@@ -16,6 +17,8 @@ from orders.intake.rules import Divisions
 
 _MARK = "orders.intake.divisions"
 _KEPT_SECONDS = 300
+_SHOP_SECONDS = 5.0
+_shops: dict[int, tuple[float, ChannelAccount]] = {}
 _kept: tuple[str, Divisions] = ("", Divisions.of([]))
 
 
@@ -39,11 +42,20 @@ def divisions() -> Divisions:
 def forget() -> None:
     """Divisions changed: every process reads them again."""
     cache.delete(_MARK)
+    _shops.clear()
 
 
 def accounts_of(channel: str, app_key: str) -> list[ChannelAccount]:
     """The active shops that push through one app, oldest first."""
     return list(ChannelAccount.objects.filter(channel=channel, app_key=app_key, is_active=True).order_by("pk"))
+
+
+def accounts(account_ids: Collection[int]) -> dict[int, ChannelAccount]:
+    """Shops by id, for calling their channel; kept in the process for five seconds."""
+    now = time.monotonic()
+    if any(pk not in _shops or now - _shops[pk][0] >= _SHOP_SECONDS for pk in account_ids):
+        _shops.update({pk: (now, shop) for pk, shop in ChannelAccount.objects.in_bulk(list(account_ids)).items()})
+    return {pk: _shops[pk][1] for pk in account_ids if pk in _shops}
 
 
 def told(tag: str, account_ids: Collection[int], external_ids: Collection[str]) -> set[tuple[int, str]]:

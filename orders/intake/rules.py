@@ -9,6 +9,8 @@ MOST_TRIES = 8
 BACK_OFF = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 1800, 3600))
 
 _PROVINCE_TAILS = ("壮族自治区", "回族自治区", "维吾尔自治区", "特别行政区", "自治区", "省", "市")
+# What stands at the place of a city where there is none; nobody says it.
+_FILLERS = frozenset({"市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"})
 _PLACE_TAILS = ("市辖区", "自治县", "自治旗", "新区", "林区", "地区", "区", "县", "市", "旗", "盟")
 
 
@@ -90,13 +92,15 @@ class Divisions:
         return made
 
     def locate(self, province: Place, city: Place, county: Place) -> str:
-        """The county's code (a city's where it has no counties), or '' when nobody can be sure.
+        """The county-level code, or '' when nobody can be sure.
 
-        A known county code counts first, unless the names clearly tell of another county: then
-        the address contradicts itself and a person must look. Else the names decide: the county
-        must be the only one of its name in the province, or in the city where that is known.
+        A city without counties (东莞市) is of county level itself, whatever street stands in the
+        county's place; longer codes begin with their county's. A known code counts first, unless
+        the names clearly tell of another county: then the address contradicts itself and a person
+        must look. Else the names decide: the county must be the only one of its name in the
+        province, or in the city where that is known.
         """
-        by_code = county.code if self.levels.get(county.code) == 3 else ""
+        by_code = next((code for code in (county.code[:6], city.code[:6]) if self.levels.get(code) == 3), "")
         by_name = self._by_names(province, city, county)
         if by_code and by_name and by_code != by_name:
             return ""
@@ -106,22 +110,23 @@ class Divisions:
         area = self._provinces.get(bare(province.name, _PROVINCE_TAILS), "")
         if not area and self.levels.get(province.code) == 1:
             area = province.code[:2]
-        town = self._cities.get((area, bare(city.name)), "") if city.name not in {"市辖区", "县"} else ""
+        alone = [code for code in self._counties.get((area, bare(city.name)), []) if self.names[code] == city.name]
+        if len(alone) == 1 and alone[0].endswith("00"):
+            return alone[0]
+        town = self._cities.get((area, bare(city.name)), "") if city.name not in _FILLERS else ""
         found = self._counties.get((area, bare(county.name)), [])
         exact = [code for code in found if self.names[code] == county.name] or found
         if town:
             exact = [code for code in exact if code.startswith(town)]
-        if len(exact) == 1:
-            return exact[0]
-        if town and not found and not any(code.startswith(town) and level == 3 for code, level in self.levels.items()):
-            return f"{town}00"
-        return ""
+        if len(exact) == 1 or (town and exact and {self.names[code] for code in exact} == {county.name}):
+            return exact[-1]  # one name twice in a city: a former code and the current one
+        return alone[0] if len(alone) == 1 and not found else ""
 
 
 def region_text(*places: Place) -> str:
-    """江苏省苏州市吴中区, without the filler 市辖区 and without saying a name twice."""
+    """江苏省苏州市吴中区, without fillers such as 市辖区 and without saying a name twice."""
     names: list[str] = []
     for place in places:
-        if place.name and place.name not in {"市辖区", *names}:
+        if place.name and place.name not in {*_FILLERS, *names}:
             names.append(place.name)
     return "".join(names)

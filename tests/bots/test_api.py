@@ -182,7 +182,8 @@ def test_pages_follow_one_another(call: Call, offered: Any):
 
 
 BAD_BODIES = [
-    (b"{", "parse_error", 400), (b"[]", "parse_error", 400), (b"\xff\xfe", "parse_error", 400), (b'{"reason": NaN}', "parse_error", 400),
+    (b"{", "parse_error", 400), (b"[]", "parse_error", 400), (b"\xff\xfe", "parse_error", 400),
+    (b'{"reason": NaN}', "parse_error", 400),
     (b'{"reason": "busy", "bribe": 1}', "invalid", 400), (b'{"reason": "nope"}', "invalid", 400), (b"{}", "invalid", 400),
     (b'{"reason": "busy", "version": "x"}', "invalid", 400), (b'{"reason": "busy", "version": 0}', "invalid", 400),
     (b'{"note": "' + b"x" * 70_000 + b'"}', "too_large", 413), (b"[" * 5000 + b"]" * 5000, "parse_error", 400),

@@ -37,6 +37,7 @@ def sqlite_file(sqlite_only: None, transactional_db: None, tmp_path: Path) -> It
         connection.ensure_connection()
         with sqlite3.connect(path) as file:
             connection.connection.backup(file)
+            file.execute("PRAGMA journal_mode=WAL")  # changing the mode does not wait, so not by racing threads
         file.close()
         settings["NAME"] = str(path)
         return path

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -34,16 +34,19 @@ from orders.models import *
 from bots.models import ChatIdentity
 at = timezone.now()
 directory.load_divisions(at=at)
-dealer = Dealer.objects.create(code="D001", name="苏州安居", tier="gold", division_code="320506", opens_at=time(0, 0), closes_at=time(23, 59))
+hours = dict(opens_at=time(0, 0), closes_at=time(23, 59))
+dealer = Dealer.objects.create(code="D001", name="苏州安居", tier="gold", division_code="320506", **hours)
 for skill in ("deliver", "install:furniture"):
     Skill.objects.create(dealer=dealer, code=skill)
 ServiceArea.objects.create(dealer=dealer, division_code="3205")
 owner = Staff.objects.create_user("{owner}", "{password}", name="陈老板", role="owner", dealer=dealer)
 Staff.objects.create_user("{finance}", "{password}", name="周会计", role="finance", is_staff=True)
 ChatIdentity.objects.create(platform="wecom", tenant="{corp}", user_id="chenlaoban", staff=owner)
-sofa = Sku.objects.create(code="SKU-SOFA", name="云朵沙发", category="furniture", weight_g=60000, install_skill="install:furniture", supply_price_fen=60000)
+facts = dict(category="furniture", weight_g=60000, install_skill="install:furniture", supply_price_fen=60000)
+sofa = Sku.objects.create(code="SKU-SOFA", name="云朵沙发", **facts)
 ProductPart.objects.create(product=Product.objects.create(code="SOFA", name="云朵沙发"), sku=sofa)
-node = Node.objects.create(code="D001-W", name="苏州安居仓", kind="dealer", dealer=dealer, division_code="320506", lng=120.63, lat=31.26)
+place = dict(division_code="320506", lng=120.63, lat=31.26)
+node = Node.objects.create(code="D001-W", name="苏州安居仓", kind="dealer", dealer=dealer, **place)
 Node.objects.create(code="HQ", name="总部仓", kind="hq", division_code="440606", lng=113.29, lat=22.80)
 ledger.post(movements=[NewMovement(node.pk, sofa.pk, "receipt", 20, "seed", "期初")], actor="test", at=at)
 RoutingPolicy.objects.create(name="默认", is_published=True)
@@ -56,7 +59,8 @@ rules = dict(effective_from=at.replace(year=2020), state="published")
 SplitRule.objects.create(code="SVC", name="服务费", component="service_fee", mode="fixed", amount_fen=2000, **rules)
 SplitRule.objects.create(code="COM", name="佣金", component="commission", mode="percent", percent="6", **rules)
 SplitRule.objects.create(code="DIFF", name="差价", component="price_diff", mode="price_diff", percent="30", **rules)
-ChannelAccount.objects.create(channel="doudian", shop="{shop}", name="旗舰店", app_key="{key}", app_secret="{secret}", access_token="t", api_base="{platform}")
+keys = dict(app_key="{key}", app_secret="{secret}", access_token="t", api_base="{platform}")
+ChannelAccount.objects.create(channel="doudian", shop="{shop}", name="旗舰店", **keys)
 """
 
 
@@ -155,8 +159,6 @@ def opened(folder: Path, database_url: str, redis_url: str, *mode: str) -> Itera
         for name, value in {**words, "key": APP_KEY, "secret": APP_SECRET, "platform": doudian.url}.items():
             seed = seed.replace("{" + name + "}", value)
         here.python(seed)
-        now = int((datetime.now(UTC) - timedelta(seconds=5)).timestamp())
-        doudian.paid_at = now  # type: ignore[attr-defined]
         here.start(*mode)
         yield Story(here, doudian, api)
 

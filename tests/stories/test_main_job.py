@@ -25,7 +25,8 @@ PAID_FEN = 129_900
 BALANCES = """
 from django.db.models import Sum
 from dealers.models import LedgerLine
-print(json.dumps({row["account__code"]: row["s"] for row in LedgerLine.objects.values("account__code").annotate(s=Sum("amount_fen"))}))
+rows = LedgerLine.objects.values("account__code").annotate(s=Sum("amount_fen"))
+print(json.dumps({row["account__code"]: row["s"] for row in rows}))
 """
 STATE = """
 from orders.models import *
@@ -150,7 +151,7 @@ def refund(story: Story, number: str, told: str) -> None:
     left = INCOME_FEN - (200 + 779 + 2097)
     until(lambda: story.ask(BALANCES)["payable:dealer:D001"] == -left, 20, "the refund is reversed")
     assert sum(story.ask(BALANCES).values()) == 0
-    drawn = story.here.manage("draw_statements", "--month", datetime.now(UTC).strftime("%Y-%m"))
+    drawn = story.here.manage("draw_statements", "--until-now")
     assert drawn.returncode == 0, drawn.stderr
     finance, owner = story.person(FINANCE_PHONE), story.person(OWNER_PHONE)
     (statement,) = owner.json("GET", "/api/statements")["results"]

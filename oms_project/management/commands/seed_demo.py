@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from dealers.directory import actions as directory
@@ -13,14 +13,11 @@ from oms_project.demo import brand, seeding
 class Command(BaseCommand):
     help = "在空库中放入演示数据；已有数据时什么也不做。"
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--platform-url", default="http://127.0.0.1:8790", help="演示平台（模拟抖店）的接口地址")
-
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         if not seeding.is_seeded():
             directory.load_divisions(at=at)
-            seeding.seed_everything(at=at, platform_url=options["platform_url"])
+            seeding.seed_everything(at=at)
             self.stdout.write("演示数据已就绪。")
         self.stdout.write(f"登录密码都是 {brand.DEMO_PASSWORD}")
         self.stdout.write(f"  管理员 13800000001   运营 13800000002   财务 13800000003   后台 {settings.PUBLIC_URL}/admin/")

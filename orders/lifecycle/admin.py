@@ -1,0 +1,292 @@
+"""Orders and work to look at, and the review queue: release, match again, name the district."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import ActionForm
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from dealers.models import Division, Staff
+from oms_project.money import yuan
+from oms_project.refusal import Refusal
+from orders.lifecycle import actions as lifecycle
+from orders.lifecycle.models import (
+    FulfillmentLine,
+    FulfillmentOrder,
+    Order,
+    OrderHold,
+    OrderLine,
+    ReceiverReveal,
+    Refund,
+)
+
+_UNSPOKEN = {"市辖区", "县"}
+
+
+class ReadOnly(ModelAdmin):
+    """Nothing is added, changed or deleted by hand; actions may still be offered to those who may change."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyInline(TabularInline):
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class OrderLineInline(ReadOnlyInline):
+    model = OrderLine
+    fields = ["position", "sold_code", "title", "sku", "quantity", "paid_fen", "fulfilled_quantity", "cancelled_quantity"]
+    ordering = ["position"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
+        return super().get_queryset(request).select_related("sku")
+
+
+class OrderHoldInline(ReadOnlyInline):
+    model = OrderHold
+    fields = ["reason", "detail", "opened_at", "released_at", "released_by", "note"]
+    ordering = ["-opened_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderHold]:
+        return super().get_queryset(request).select_related("released_by")
+
+
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    fields = ["refund_key", "external_line_id", "amount_fen", "refunded_at"]
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnly):
+    list_display = ["order_no", "state", "channel_status", "region", "receiver_masked", "paid_shown", "anchor", "placed_at"]
+    list_filter = ["state", "channel", "channel_status", "has_note"]
+    search_fields = ["order_no", "external_id"]
+    ordering = ["-placed_at"]
+    actions = ["reveal"]
+    inlines = [OrderLineInline, OrderHoldInline, RefundInline]
+    fields = [
+        "order_no", "channel", "shop", "external_id", "state", "channel_status", "paid_at", "placed_at", "goods_fen",
+        "freight_fen", "paid_fen", "refunded_fen", "division_code", "region", "receiver_masked", "has_note",
+        "live_session", "anchor",
+    ]  # fmt: skip
+
+    @admin.display(description="实付", ordering="paid_fen")
+    def paid_shown(self, order: Order) -> str:
+        return yuan(order.paid_fen)
+
+    @admin.action(description="查看收件人（留痕，一次一单）", permissions=["view"])
+    def reveal(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        order = queryset.first() if queryset.count() == 1 else None
+        if order is None:
+            messages.error(request, "请只选择一张订单")
+            return
+        try:
+            receiver = lifecycle.reveal_order_receiver(order=order, staff=_staff(request), door="admin", at=timezone.now())
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+            return
+        note = f"；留言：{receiver.note}" if receiver.note else ""
+        messages.info(request, f"{order.order_no}：{receiver.name} {receiver.phone} {order.region}{receiver.detail}{note}")
+
+
+class ReviewForm(ActionForm):
+    """What the buttons of the review queue need."""
+
+    note = forms.CharField(label="处理备注", max_length=200, required=False, widget=UnfoldAdminTextInputWidget())
+    division = forms.CharField(
+        label="区县代码或名称",
+        max_length=40,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "修正地址时填写，如 320506"}),
+    )
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Open holds unless somebody asks for the others."""
+
+    title = "进度"
+    parameter_name = "progress"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("released", "已处理"), ("all", "全部")]
+
+    def choices(self, changelist: Any) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": "待处理"}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OrderHold]) -> QuerySet[OrderHold]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(released_at__isnull=self.value() != "released")
+
+
+@admin.register(OrderHold)
+class OrderHoldAdmin(ReadOnly):
+    list_display = [
+        "order_no",
+        "reason",
+        "detail",
+        "all_reasons",
+        "region",
+        "paid_shown",
+        "opened_at",
+        "released_at",
+        "released_by",
+    ]
+    list_filter = [OpenFilter, "reason"]
+    list_select_related = ["order", "released_by"]
+    search_fields = ["order__order_no", "order__external_id"]
+    ordering = ["opened_at"]
+    action_form = ReviewForm
+    actions = ["release", "match_again", "fix_address"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderHold]:
+        return super().get_queryset(request).prefetch_related("order__holds")
+
+    @admin.display(description="订单", ordering="order__order_no")
+    def order_no(self, hold: OrderHold) -> str:
+        return hold.order.order_no
+
+    @admin.display(description="全部待处理原因")
+    def all_reasons(self, hold: OrderHold) -> str:
+        return lifecycle.reasons_of(hold.order.holds.all())
+
+    @admin.display(description="地区")
+    def region(self, hold: OrderHold) -> str:
+        return hold.order.region
+
+    @admin.display(description="实付", ordering="order__paid_fen")
+    def paid_shown(self, hold: OrderHold) -> str:
+        return yuan(hold.order.paid_fen)
+
+    @admin.action(description="放行", permissions=["change"])
+    def release(self, request: HttpRequest, queryset: QuerySet[OrderHold]) -> None:
+        note = request.POST.get("note", "")
+        for hold in queryset:
+            _tell(
+                request,
+                hold.order,
+                f"已放行「{hold.get_reason_display()}」",
+                partial(lifecycle.release_hold, hold=hold, staff=_staff(request), note=note, at=timezone.now()),
+            )
+
+    @admin.action(description="重试匹配商品", permissions=["change"])
+    def match_again(self, request: HttpRequest, queryset: QuerySet[OrderHold]) -> None:
+        for order in _orders(queryset):
+            try:
+                went_on = lifecycle.retry_review(order=order, staff=_staff(request), at=timezone.now())
+            except Refusal as refusal:
+                messages.error(request, f"{order.order_no}：{refusal.message}")
+                continue
+            still = "、".join(hold.get_reason_display() for hold in OrderHold.objects.filter(order=order, released_at=None))
+            told = "审核通过，进入派单" if went_on else f"仍待处理：{still}"
+            messages.add_message(request, messages.SUCCESS if went_on else messages.WARNING, f"{order.order_no}：{told}")
+
+    @admin.action(description="修正收货地区", permissions=["change"])
+    def fix_address(self, request: HttpRequest, queryset: QuerySet[OrderHold]) -> None:
+        given = request.POST.get("division", "").strip()
+        counties = Division.objects.filter(level=Division.Level.COUNTY).select_related("parent__parent")
+        found = list(counties.filter(code=given) or counties.filter(name=given)[:5])
+        if len(found) != 1:
+            choices = "、".join(f"{division.code} {_full_name(division)}" for division in found)
+            messages.error(request, f"请改用区县代码：{choices}" if found else "请填写正确的区县代码或名称")
+            return
+        region = _full_name(found[0])
+        for order in _orders(queryset.filter(reason=OrderHold.Reason.ADDRESS)):
+            _tell(
+                request,
+                order,
+                f"收货地区改为 {region}",
+                partial(
+                    lifecycle.fix_address,
+                    order=order,
+                    division_code=found[0].code,
+                    region=region,
+                    staff=_staff(request),
+                    at=timezone.now(),
+                ),
+            )
+
+
+def _staff(request: HttpRequest) -> Staff:
+    return cast(Staff, request.user)
+
+
+def _orders(holds: QuerySet[OrderHold]) -> list[Order]:
+    return list(Order.objects.filter(pk__in=holds.values("order_id")).order_by("pk"))
+
+
+def _full_name(division: Division) -> str:
+    spoken = [division.name]
+    while division.parent:
+        division = division.parent
+        if division.name not in _UNSPOKEN:
+            spoken.append(division.name)
+    return "".join(reversed(spoken))
+
+
+def _tell(request: HttpRequest, order: Order, done: str, act: Callable[[], None]) -> None:
+    try:
+        act()
+    except Refusal as refusal:
+        messages.error(request, f"{order.order_no}：{refusal.message}")
+    else:
+        messages.success(request, f"{order.order_no}：{done}")
+
+
+class FulfillmentLineInline(ReadOnlyInline):
+    model = FulfillmentLine
+    fields = ["sku", "quantity"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FulfillmentLine]:
+        return super().get_queryset(request).select_related("sku", "order_line")
+
+
+@admin.register(FulfillmentOrder)
+class FulfillmentOrderAdmin(ReadOnly):
+    list_display = ["fo_no", "state", "dealer", "node", "summary", "needs_install", "paid_shown", "opened_at", "moved_at"]
+    list_filter = ["state", "needs_install", "dealer"]
+    list_select_related = ["dealer", "node"]
+    search_fields = ["fo_no", "order__order_no"]
+    ordering = ["-opened_at"]
+    inlines = [FulfillmentLineInline]
+    fields = [
+        "fo_no", "order", "node", "dealer", "state", "needs_install", "summary", "paid_fen",
+        "opened_at", "accepted_at", "moved_at",
+    ]  # fmt: skip
+
+    @admin.display(description="实付分摊", ordering="paid_fen")
+    def paid_shown(self, work: FulfillmentOrder) -> str:
+        return yuan(work.paid_fen)
+
+
+@admin.register(ReceiverReveal)
+class ReceiverRevealAdmin(ReadOnly):
+    list_display = ["revealed_at", "staff", "order", "door"]
+    list_filter = ["door"]
+    list_select_related = ["staff", "order"]
+    search_fields = ["order__order_no", "staff__name", "staff__phone"]
+    ordering = ["-revealed_at"]
