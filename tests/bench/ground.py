@@ -94,7 +94,7 @@ def template() -> Iterator[str]:
     from oms_project.demo import seeding  # noqa: PLC0415
 
     directory.load_divisions(at=timezone.now())
-    seeding.seed_everything(at=timezone.now(), platform_url="http://127.0.0.1:1")
+    seeding.seed_everything(at=timezone.now())
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM journal_delivery")
         cursor.execute(
