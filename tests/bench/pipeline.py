@@ -31,15 +31,19 @@ django.setup()
 from django.db import connection, connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from dealers.settlement import queries as settlement_queries  # noqa: E402
 from oms_project import events  # noqa: E402
 from oms_project.demo import brand, platform, playing  # noqa: E402
 from oms_project.journal import actions as journal  # noqa: E402
 from oms_project.journal.models import Delivery, Entry  # noqa: E402
 from oms_project.journal.subscription import Subscription  # noqa: E402
 from orders.dispatch import actions as dispatch  # noqa: E402
+from orders.dispatch import queries as dispatch_queries  # noqa: E402
 from orders.intake import actions as intake  # noqa: E402
+from orders.intake import queries as intake_queries  # noqa: E402
 from orders.intake.adapters import doudian  # noqa: E402
 from orders.models import ChannelAccount, Offer, Order, SourceMessage  # noqa: E402
+from orders.routing import queries as routing_queries  # noqa: E402
 from tests.bench import filler, raw  # noqa: E402
 from tests.bench.ground import say  # noqa: E402
 
@@ -109,11 +113,19 @@ def drain(limit: int) -> None:
             return
 
 
+def warm() -> None:
+    """Read what a worker keeps in memory, as one that has been running for a while has done."""
+    now = timezone.now()
+    intake_queries.divisions()
+    routing_queries.routing_table(now)
+    dispatch_queries.roster()
+    settlement_queries.rules_in_force(now)
+
+
 def _worker(body: Callable[[], None], gates: list[Any], told: Any) -> None:
     connections.close_all()
     doudian.fetch_order = lambda account, order_id: _details[order_id]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    warm()
     gates[0].wait()
     began, cpu = time.perf_counter(), time.process_time()
     body()
@@ -230,7 +242,7 @@ def statements(template: str, limit: int, number: int) -> None:
 
 def asking() -> None:
     """What the network part costs that is left out: real calls of the adapter to a platform on loopback."""
-    server = platform.DetailServer(0, playing._storyteller())
+    server = platform.DetailServer(playing._storyteller())
     server.start()
     account = ChannelAccount.objects.get(shop=brand.SHOP)
     account.api_base = f"http://127.0.0.1:{server.server_address[1]}"
