@@ -31,6 +31,7 @@ class Page:
     icon: str
     queues: tuple[str, ...] = ()
     variant: str = "danger"
+    asked: str = ""
 
 
 MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
@@ -47,7 +48,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "派单",
         (
-            Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info"),
+            Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info", "?state__exact=pending"),
             Page("orders", "routingdecision", "路由决策", "alt_route"),
             Page("orders", "routingpolicy", "路由策略", "tune"),
             Page("orders", "freighttemplate", "运费与时效", "local_atm"),
@@ -120,6 +121,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the front page: unfold's DASHBOARD_CALLBACK."""
     staff, at = cast(Staff, request.user), timezone.now()
     today = desk.today(at)
+    context["title"] = "今日"
     context["today"] = {"orders": today.orders, "paid": yuan(today.paid_fen), "cancelled": today.cancelled}
     context["is_operator"], context["is_bookkeeper"] = staff.role in _OPERATORS, staff.role in _BOOKKEEPERS
     if context["is_operator"]:
@@ -233,7 +235,7 @@ def _model_item(page: Page, badges: dict[str, int]) -> dict[str, Any]:
     item: dict[str, Any] = {
         "title": page.title,
         "icon": page.icon,
-        "link": reverse(f"admin:{page.app}_{page.model}_changelist"),
+        "link": reverse(f"admin:{page.app}_{page.model}_changelist") + page.asked,
     }
     if count := sum(badges.get(queue, 0) for queue in page.queues):
         item |= {"badge": str(count), "badge_variant": page.variant}

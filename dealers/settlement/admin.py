@@ -13,7 +13,7 @@ from dealers.settlement import actions as settlement
 from dealers.settlement import queries
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine, WorkRefund
 from oms_project.money import yuan
-from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, WordsFilter
+from oms_project.readonly import InWords, ReadOnlyAdmin, ReadOnlyInline, WordsFilter
 from oms_project.refusal import Refusal
 
 COMPONENTS: dict[str, str] = dict(SplitRule.Component.choices)
@@ -21,7 +21,7 @@ KINDS = {"accrual": "计提", "reversal": "冲减"}
 
 
 @admin.register(SplitRule)
-class SplitRuleAdmin(ModelAdmin):
+class SplitRuleAdmin(InWords, ModelAdmin):
     list_display = ("code", "version", "name", "component", "payee", "mode", "amount", "percent", "priority", "state")
     list_filter = ("state", "component", "payee")
     search_fields = ("code", "name")
@@ -159,6 +159,10 @@ class StatementAdmin(ReadOnlyAdmin):
     list_select_related = ("dealer",)
     search_fields = ("statement_no", "dealer__name")
     inlines = (StatementLineInline,)
+    fields = (
+        ("statement_no", "dealer"), ("period_from", "period_to"), ("opening_fen", "accrued_fen"), ("reversed_fen", "closing_fen"),
+        ("state", "drawn_at"), ("confirmed_by", "confirmed_at"),
+    )  # fmt: skip
     actions = ("confirm", "draw_until_now")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
