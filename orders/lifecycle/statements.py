@@ -14,6 +14,10 @@ ORDER_COLUMNS = (
     "order_no, channel, shop, external_id, state, channel_status, source_updated_at, paid_at, placed_at, goods_fen, freight_fen, "
     "paid_fen, division_code, region, receiver_sealed, receiver_masked, receiver_print, has_note, live_session, anchor"
 )
+_LINE_COLUMNS = (
+    "position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, fulfilled_quantity, cancelled_quantity, refunded_fen"
+)
+OrderKey = tuple[str, str, str]  # channel, shop, external id
 _WIDTH = ORDER_COLUMNS.count(",") + 1
 
 
@@ -26,16 +30,45 @@ def as_time(value: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(value) if value else None
 
 
-def insert_orders(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[str, str, str], int]:
-    """Insert orders that are not known yet; (channel, shop, external_id) → id of those inserted."""
+def insert_orders(rows: Sequence[tuple[Any, ...]], lines: Sequence[tuple[OrderKey, CountableLine]]) -> dict[OrderKey, int]:
+    """Insert orders that are not known yet, with their lines; (channel, shop, external_id) → id of those inserted.
+
+    Lines of orders that were known already are left out.
+    """
     row = "(" + ", ".join(["%s"] * _WIDTH) + ", 1, 0)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO orders_order ({ORDER_COLUMNS}, version, refunded_fen) VALUES {', '.join([row] * len(rows))} "
-            "ON CONFLICT (channel, shop, external_id) DO NOTHING RETURNING id, channel, shop, external_id",
-            [value for values in rows for value in values],
+    insert = (
+        f"INSERT INTO orders_order ({ORDER_COLUMNS}, version, refunded_fen) VALUES {', '.join([row] * len(rows))} "
+        "ON CONFLICT (channel, shop, external_id) DO NOTHING RETURNING id, channel, shop, external_id"
+    )
+    values = [value for values in rows for value in values]
+    if lines and _is_postgres():
+        insert = (
+            f"WITH o AS ({insert}), l AS (INSERT INTO orders_orderline (order_id, {_LINE_COLUMNS}) SELECT o.id, v.position, "
+            "v.external_line_id, v.sold_code, v.title, v.sku_id::bigint, v.quantity, v.paid_fen, 0, 0, 0 "
+            f"FROM (VALUES {', '.join(['(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)'] * len(lines))}) AS v (channel, shop, "
+            "external_id, position, external_line_id, sold_code, title, sku_id, quantity, paid_fen) "
+            "JOIN o ON (o.channel, o.shop, o.external_id) = (v.channel, v.shop, v.external_id)) "
+            "SELECT id, channel, shop, external_id FROM o ORDER BY id"
         )
-        return {(channel, shop, external_id): order_id for order_id, channel, shop, external_id in cursor.fetchall()}
+        values += [value for key, line in lines for value in (*key, *_line_values(line))]
+    with connection.cursor() as cursor:
+        cursor.execute(insert, values)
+        inserted = {(channel, shop, external_id): order_id for order_id, channel, shop, external_id in cursor.fetchall()}
+    if not _is_postgres() and (fresh := [(inserted[key], line) for key, line in lines if key in inserted]):
+        insert_lines(fresh)
+    return inserted
+
+
+def _line_values(line: CountableLine) -> tuple[Any, ...]:
+    return (
+        line.position,
+        line.external_line_id,
+        line.sold_code,
+        line.title,
+        line.sku_id,
+        line.quantity,
+        line.paid_fen,
+    )
 
 
 def insert_lines(lines: Sequence[tuple[int, CountableLine]]) -> None:
@@ -43,22 +76,8 @@ def insert_lines(lines: Sequence[tuple[int, CountableLine]]) -> None:
     row = "(%s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0)"
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO orders_orderline (order_id, position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, "
-            f"fulfilled_quantity, cancelled_quantity, refunded_fen) VALUES {', '.join([row] * len(lines))}",
-            [
-                value
-                for order_id, line in lines
-                for value in (
-                    order_id,
-                    line.position,
-                    line.external_line_id,
-                    line.sold_code,
-                    line.title,
-                    line.sku_id,
-                    line.quantity,
-                    line.paid_fen,
-                )
-            ],
+            f"INSERT INTO orders_orderline (order_id, {_LINE_COLUMNS}) VALUES {', '.join([row] * len(lines))}",
+            [value for order_id, line in lines for value in (order_id, *_line_values(line))],
         )
 
 
@@ -115,40 +134,43 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
 
 
 def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:
-    """Insert pieces of work; fo_no → id."""
+    """Insert pieces of work with their lines; fo_no → id."""
     row = "(%s, %s, %s, %s, %s, 1, %s, %s, %s, %s, %s, %s, %s)"
     opened = as_time(opened_at)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orders_fulfillmentorder (fo_no, order_id, node_id, dealer_id, state, version, short_no, needs_install, "
-            f"paid_fen, summary, opened_at, accepted_at, moved_at) VALUES {', '.join([row] * len(works))} RETURNING id, fo_no",
-            [
-                value
-                for work in works
-                for value in (
-                    work.fo_no,
-                    work.order_id,
-                    work.node_id,
-                    work.dealer_id,
-                    work.state,
-                    short_no(work.fo_no),
-                    work.needs_install,
-                    work.paid_fen,
-                    work.summary,
-                    opened,
-                    as_time(work.accepted_at),
-                    opened,
-                )
-            ],
+    insert = (
+        "INSERT INTO orders_fulfillmentorder (fo_no, order_id, node_id, dealer_id, state, version, short_no, needs_install, "
+        f"paid_fen, summary, opened_at, accepted_at, moved_at) VALUES {', '.join([row] * len(works))} RETURNING id, fo_no"
+    )
+    values = [
+        value
+        for work in works
+        for value in (
+            work.fo_no,
+            work.order_id,
+            work.node_id,
+            work.dealer_id,
+            work.state,
+            short_no(work.fo_no),
+            work.needs_install,
+            work.paid_fen,
+            work.summary,
+            opened,
+            as_time(work.accepted_at),
+            opened,
         )
-        return {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
-
-
-def insert_work_lines(lines: Sequence[tuple[int, int, int, int]]) -> None:
-    """Insert (work id, order line id, sku id, quantity) rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orders_fulfillmentline (work_id, order_line_id, sku_id, quantity) VALUES "
-            + ", ".join(["(%s, %s, %s, %s)"] * len(lines)),
-            [value for line in lines for value in line],
+    ]
+    lines = [(work.fo_no, *line) for work in works for line in work.lines]
+    into = "INSERT INTO orders_fulfillmentline (work_id, order_line_id, sku_id, quantity) "
+    marks = ", ".join(["(%s, %s, %s, %s)"] * len(lines))
+    if lines and _is_postgres():
+        insert = (
+            f"WITH w AS ({insert}), l AS ({into}SELECT w.id, v.line_id, v.sku_id, v.quantity "
+            f"FROM (VALUES {marks}) AS v (fo_no, line_id, sku_id, quantity) JOIN w ON w.fo_no = v.fo_no) SELECT id, fo_no FROM w"
         )
+        values += [value for line in lines for value in line]
+    with connection.cursor() as cursor:
+        cursor.execute(insert, values)
+        ids = {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
+        if lines and not _is_postgres():
+            cursor.execute(f"{into}VALUES {marks}", [value for fo_no, *line in lines for value in (ids[fo_no], *line)])
+    return ids
