@@ -38,8 +38,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "订单",
         (
-            Page("orders", "order", "订单", "receipt_long", ("held", "unroutable")),
-            Page("orders", "orderhold", "审单挂起", "front_hand"),
+            Page("orders", "order", "订单", "receipt_long", ("unroutable",)),
+            Page("orders", "orderhold", "审单挂起", "front_hand", ("held",)),
             Page("orders", "product", "商品与组合", "inventory_2"),
             Page("orders", "channelaccount", "渠道店铺", "storefront"),
             Page("orders", "sourcemessage", "平台消息", "mark_email_unread", ("parked",)),
@@ -180,9 +180,10 @@ def _link(address: str, text: str) -> SafeString:
 def _queues(at: datetime) -> list[dict[str, Any]]:
     """The queues a person works off, with their lists and the wait of the oldest."""
     waiting = desk.waiting_orders()
-    orders, works = reverse("admin:orders_order_changelist"), reverse("admin:orders_fulfillmentorder_changelist")
+    holds, orders = reverse("admin:orders_orderhold_changelist"), reverse("admin:orders_order_changelist")
+    works = reverse("admin:orders_fulfillmentorder_changelist")
     rows = [
-        ("待审核", waiting.get("held", desk.EMPTY), f"{orders}?state__exact=held"),
+        ("待审核", waiting.get("held", desk.EMPTY), holds),
         ("待派单", waiting.get("placed", desk.EMPTY), f"{orders}?state__exact=placed"),
         ("无法派单", waiting.get("unroutable", desk.EMPTY), f"{orders}?state__exact=unroutable"),
         ("待人工", desk.stuck_works(), f"{works}?state__exact=stuck"),
@@ -193,9 +194,9 @@ def _queues(at: datetime) -> list[dict[str, Any]]:
 
 
 def _reasons(at: datetime) -> dict[str, Any]:
-    holds = reverse("admin:orders_order_changelist")
+    holds = reverse("admin:orders_orderhold_changelist")
     rows = [
-        [_link(f"{holds}?state__exact=held", OrderHold.Reason(reason).label), queue.count, _waited(queue, at)]
+        [_link(f"{holds}?reason__exact={reason}", OrderHold.Reason(reason).label), queue.count, _waited(queue, at)]
         for reason, queue in desk.held_by_reason().items()
     ]
     return {"headers": ["原因", "订单", "最久等了"], "rows": rows}

@@ -135,6 +135,7 @@ class ReadOnlyInline(InWords, TabularInline):
 
     extra = 0
     can_delete = False
+    hide_title = True
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return self.told(super().get_fields(request, obj))

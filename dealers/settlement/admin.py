@@ -1,6 +1,5 @@
 """Rules, ledger and statements in the admin: drafts are edited, everything else is read and acted on by buttons."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -136,16 +135,17 @@ class StatementLineInline(ReadOnlyInline):
         return line.ledger_line.entry.order_no
 
     @admin.display(description="记账时间")
-    def posted_at(self, line: StatementLine) -> datetime:
-        return line.ledger_line.entry.posted_at
+    def posted_at(self, line: StatementLine) -> str:
+        return f"{timezone.localtime(line.ledger_line.entry.posted_at):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="分项")
     def component(self, line: StatementLine) -> str:
         return COMPONENTS.get(line.ledger_line.component, line.ledger_line.component)
 
-    @admin.display(description="金额")
+    @admin.display(description="应付")
     def amount(self, line: StatementLine) -> str:
-        return yuan(line.ledger_line.amount_fen)
+        """What we owe is a credit, negative in the books; a dealer reads it the other way round."""
+        return yuan(-line.ledger_line.amount_fen)
 
     @admin.display(description="算法")
     def sentence(self, line: StatementLine) -> str:

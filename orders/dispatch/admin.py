@@ -57,7 +57,8 @@ class OfferAdmin(SteppedAdmin):
     action_form = PlaceForm
     actions = ("withdraw", "place_by_hand")
     fields = (
-        ("offer_no", "state"), ("work", "work_summary"), ("dealer", "node"), ("round", "ladder_step"), ("income_fen", "income_told"),
+        ("offer_no", "state"), ("work", "work_summary"), ("dealer", "node"), ("round", "ladder_step"),
+        ("income_fen", "income_told"),
         ("opened_at", "expires_at"), ("answered_by", "answered_at"), ("decline_reason", "note"),
     )  # fmt: skip
     readonly_fields = ("work_summary", "income_told")
