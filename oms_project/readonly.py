@@ -5,7 +5,7 @@ SteppedAdmin: the same, but the list offers buttons (actions) to those who may c
 InWords: wherever a page would show a `*_fen` column, it shows the amount in 元; codes get their Chinese names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -35,7 +35,7 @@ def in_yuan(model: type[models.Model], name: str) -> Column:
         amount = getattr(row, name)
         return "—" if amount is None else yuan(amount)
 
-    label = str(model._meta.get_field(name).verbose_name)
+    label = str(getattr(model._meta.get_field(name), "verbose_name", name))
     shown.__name__ = f"{name}_in_yuan"
     shown.short_description = label.replace("（分）", "").replace("，分）", "）")  # type: ignore[attr-defined]
     shown.admin_order_field = name  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ def in_words(model: type[models.Model], name: str, words: Mapping[str, str]) -> 
         return words.get(code, code) or "—"
 
     shown.__name__ = f"{name}_in_words"
-    shown.short_description = model._meta.get_field(name).verbose_name  # type: ignore[attr-defined]
+    shown.short_description = getattr(model._meta.get_field(name), "verbose_name", name)  # type: ignore[attr-defined]
     shown.admin_order_field = name  # type: ignore[attr-defined]
     return shown
 
@@ -77,7 +77,7 @@ class WordsFilter(admin.AllValuesFieldListFilter):
 
     def choices(self, changelist: Any) -> Any:
         for choice in super().choices(changelist):
-            yield {**choice, "display": self.words.get(choice["display"], choice["display"])}
+            yield {**choice, "display": self.words.get(str(choice["display"]), str(choice["display"]))}
 
 
 class InWords:
@@ -108,7 +108,7 @@ class ReadOnlyAdmin(InWords, ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
-    ordering = ("-id",)
+    ordering: Sequence[str] = ("-id",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return self.told(super().get_fields(request, obj))

@@ -181,12 +181,14 @@ STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns about a root 
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-Q_CLUSTER = {
+TASK_WORKERS: int = env.int("YIPAN_TASK_WORKERS", default=2)
+TASK_SECONDS = 60  # a task that takes longer is ended and tried again
+Q_CLUSTER: dict[str, Any] = {
     "name": "yipan",
     "orm": "default",
-    "workers": env.int("YIPAN_TASK_WORKERS", default=2),
-    "queue_limit": env.int("YIPAN_TASK_WORKERS", default=2),
-    "timeout": 60,
+    "workers": TASK_WORKERS,
+    "queue_limit": TASK_WORKERS,
+    "timeout": TASK_SECONDS,
     "retry": 180,
     "bulk": 1,
     "max_attempts": 5,

@@ -153,7 +153,7 @@ class OneOffer(Door):
 
     def answer(self, act: Callable[..., Any], offer_no: str, shape: type[Serializer[Any]]) -> Response:
         """Answer an offer and show it; a refusal carries the offer as it is now."""
-        staff = self.request.user
+        staff = self.staff
         dispatch.offer_for(staff=staff, offer_no=offer_no)
         given = self.read(shape, self.request.data)
         try:
@@ -209,11 +209,15 @@ class WorkStep(OneWork):
     act: ClassVar[Callable[..., Any]]
     shape: ClassVar[type[Serializer[Any]]] = shapes.VersionInput
 
+    def prepare(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The validated input as the action wants it."""
+        return given
+
     def post(self, request: Request, fo_no: str) -> Response:
         fulfilment.work_with_details(staff=self.staff, fo_no=fo_no)
         given = self.read(self.shape, request.data)
         try:
-            type(self).act(fo_no=fo_no, staff=self.staff, at=timezone.now(), **given)
+            type(self).act(fo_no=fo_no, staff=self.staff, at=timezone.now(), **self.prepare(given))
         except NotFound:
             raise
         except Refusal as refusal:
@@ -222,14 +226,30 @@ class WorkStep(OneWork):
         return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=self.staff, fo_no=fo_no))
 
 
-def _step(name: str, act: Callable[..., Any], summary: str, shape: type[Serializer[Any]] = shapes.VersionInput) -> type[WorkStep]:
-    view = type(name, (WorkStep,), {"act": staticmethod(act), "shape": shape})
+class VisitStep(WorkStep):
+    """A step that may name an installer, by number."""
+
+    def prepare(self, given: dict[str, Any]) -> dict[str, Any]:
+        installer = directory.staff_by_id(given["installer"]) if given["installer"] else None
+        if given["installer"] and installer is None:
+            raise Refusal("找不到这位安装师傅")
+        return {**given, "installer": installer}
+
+
+def _step(
+    name: str,
+    act: Callable[..., Any],
+    summary: str,
+    shape: type[Serializer[Any]] = shapes.VersionInput,
+    base: type[WorkStep] = WorkStep,
+) -> type[WorkStep]:
+    view = type(name, (base,), {"act": staticmethod(act), "shape": shape})
     return extend_schema(request=shape, responses=shapes.WorkRecord, summary=summary)(view)
 
 
 ShipWork = _step("ShipWork", fulfilment_actions.ship_work, "发货", shapes.ShipInput)
 DeliverWork = _step("DeliverWork", fulfilment_actions.deliver_work, "送达")
-ScheduleVisit = _step("ScheduleVisit", fulfilment_actions.schedule_visit, "预约上门", shapes.ScheduleInput)
+ScheduleVisit = _step("ScheduleVisit", fulfilment_actions.schedule_visit, "预约上门", shapes.ScheduleInput, VisitStep)
 InstallWork = _step("InstallWork", fulfilment_actions.install_work, "安装完成")
 CompleteWork = _step("CompleteWork", fulfilment_actions.complete_work, "凭核销码完工", shapes.CompleteInput)
 ConfirmCancel = _step("ConfirmCancel", fulfilment_actions.confirm_cancel, "同意取消")

@@ -1,6 +1,6 @@
 """Rules, ledger and statements in the admin: drafts are edited, everything else is read and acted on by buttons."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
+from dealers.directory.models import Staff
 from dealers.settlement import actions as settlement
 from dealers.settlement import queries
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine, WorkRefund
@@ -49,7 +50,9 @@ class SplitRuleAdmin(InWords, ModelAdmin):
     @admin.action(description="发布所选草稿", permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
         at = timezone.now()
-        self._each(request, queryset, "已发布", lambda rule: settlement.publish_rule(rule=rule, staff=request.user, at=at))
+        self._each(
+            request, queryset, "已发布", lambda rule: settlement.publish_rule(rule=rule, staff=cast(Staff, request.user), at=at)
+        )
 
     @admin.action(description="另存为新版本草稿", permissions=["add"])
     def copy_as_draft(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
@@ -57,13 +60,15 @@ class SplitRuleAdmin(InWords, ModelAdmin):
             request,
             queryset,
             "已生成新版本草稿",
-            lambda rule: settlement.revise_rule(rule=rule, staff=request.user, at=timezone.now()),
+            lambda rule: settlement.revise_rule(rule=rule, staff=cast(Staff, request.user), at=timezone.now()),
         )
 
     @admin.action(description="停用所选规则", permissions=["change"])
     def retire(self, request: HttpRequest, queryset: QuerySet[SplitRule]) -> None:
         at = timezone.now()
-        self._each(request, queryset, "已停用", lambda rule: settlement.retire_rule(rule=rule, staff=request.user, at=at))
+        self._each(
+            request, queryset, "已停用", lambda rule: settlement.retire_rule(rule=rule, staff=cast(Staff, request.user), at=at)
+        )
 
 
 @admin.register(Account)
@@ -178,7 +183,7 @@ class StatementAdmin(ReadOnlyAdmin):
     @admin.action(description="确认所选结算单", permissions=["act"])
     def confirm(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
         for statement in queryset:
-            settlement.confirm_statement(statement_no=statement.statement_no, staff=request.user, at=timezone.now())
+            settlement.confirm_statement(statement_no=statement.statement_no, staff=cast(Staff, request.user), at=timezone.now())
         self.message_user(request, f"已确认 {len(queryset)} 张")
 
     @admin.action(description="生成结算单（截至此刻）", permissions=["act"])

@@ -14,7 +14,10 @@ ORDER_COLUMNS = (
     "order_no, channel, shop, external_id, state, channel_status, source_updated_at, paid_at, placed_at, goods_fen, freight_fen, "
     "paid_fen, division_code, region, receiver_sealed, receiver_masked, receiver_print, has_note, live_session, anchor"
 )
-_LINE_COLUMNS = "position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, fulfilled_quantity, cancelled_quantity, refunded_fen"
+_LINE_COLUMNS = (
+    "position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, "
+    "fulfilled_quantity, cancelled_quantity, refunded_fen"
+)
 OrderKey = tuple[str, str, str]  # channel, shop, external id
 _WIDTH = ORDER_COLUMNS.count(",") + 1
 
@@ -128,7 +131,8 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
         for row in rows
     )
     paid_at = read_time(head[7] or head[8])
-    return OrderToRoute(*head[:7], paid_at, head[9], lines, head[21])
+    order_id, order_no, channel, shop, division_code, region, paid_fen = head[:7]
+    return OrderToRoute(order_id, order_no, channel, shop, division_code, region, paid_fen, paid_at, head[9], lines, head[21])
 
 
 def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:

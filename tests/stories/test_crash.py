@@ -77,7 +77,9 @@ def make_orders(platform: DoudianPlatform, luck: random.Random) -> list[str]:
         home = luck.choice(homes)
         place = {"province": {"id": f"{home[:2]}0000"}, "city": {"id": f"{home[:4]}00"}, "town": {"id": home}}
         sold = [line(luck.choice(codes), paid_fen=luck.randint(10_000, 500_000)) for _ in range(luck.choice([1, 1, 1, 2]))]
-        numbers.append(platform.order(*sold, post_addr={**place, "detail": "测试路1号"}))
+        paid = str(int(time.time()) - 60)
+        times = {"create_time": paid, "pay_time": paid, "update_time": paid}
+        numbers.append(platform.order(*sold, post_addr={**place, "detail": "测试路1号"}, **times))
     return numbers
 
 
