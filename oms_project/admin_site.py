@@ -31,14 +31,15 @@ class Page:
     icon: str
     queues: tuple[str, ...] = ()
     variant: str = "danger"
+    asked: str = ""
 
 
 MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "订单",
         (
-            Page("orders", "order", "订单", "receipt_long", ("held", "unroutable")),
-            Page("orders", "orderhold", "审单挂起", "front_hand"),
+            Page("orders", "order", "订单", "receipt_long", ("unroutable",)),
+            Page("orders", "orderhold", "审单挂起", "front_hand", ("held",)),
             Page("orders", "product", "商品与组合", "inventory_2"),
             Page("orders", "channelaccount", "渠道店铺", "storefront"),
             Page("orders", "sourcemessage", "平台消息", "mark_email_unread", ("parked",)),
@@ -47,7 +48,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "派单",
         (
-            Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info"),
+            Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info", "?state__exact=pending"),
             Page("orders", "routingdecision", "路由决策", "alt_route"),
             Page("orders", "routingpolicy", "路由策略", "tune"),
             Page("orders", "freighttemplate", "运费与时效", "local_atm"),
@@ -120,6 +121,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the front page: unfold's DASHBOARD_CALLBACK."""
     staff, at = cast(Staff, request.user), timezone.now()
     today = desk.today(at)
+    context["title"] = "今日"
     context["today"] = {"orders": today.orders, "paid": yuan(today.paid_fen), "cancelled": today.cancelled}
     context["is_operator"], context["is_bookkeeper"] = staff.role in _OPERATORS, staff.role in _BOOKKEEPERS
     if context["is_operator"]:
@@ -178,9 +180,10 @@ def _link(address: str, text: str) -> SafeString:
 def _queues(at: datetime) -> list[dict[str, Any]]:
     """The queues a person works off, with their lists and the wait of the oldest."""
     waiting = desk.waiting_orders()
-    orders, works = reverse("admin:orders_order_changelist"), reverse("admin:orders_fulfillmentorder_changelist")
+    holds, orders = reverse("admin:orders_orderhold_changelist"), reverse("admin:orders_order_changelist")
+    works = reverse("admin:orders_fulfillmentorder_changelist")
     rows = [
-        ("待审核", waiting.get("held", desk.EMPTY), f"{orders}?state__exact=held"),
+        ("待审核", waiting.get("held", desk.EMPTY), holds),
         ("待派单", waiting.get("placed", desk.EMPTY), f"{orders}?state__exact=placed"),
         ("无法派单", waiting.get("unroutable", desk.EMPTY), f"{orders}?state__exact=unroutable"),
         ("待人工", desk.stuck_works(), f"{works}?state__exact=stuck"),
@@ -191,9 +194,9 @@ def _queues(at: datetime) -> list[dict[str, Any]]:
 
 
 def _reasons(at: datetime) -> dict[str, Any]:
-    holds = reverse("admin:orders_order_changelist")
+    holds = reverse("admin:orders_orderhold_changelist")
     rows = [
-        [_link(f"{holds}?state__exact=held", OrderHold.Reason(reason).label), queue.count, _waited(queue, at)]
+        [_link(f"{holds}?reason__exact={reason}", OrderHold.Reason(reason).label), queue.count, _waited(queue, at)]
         for reason, queue in desk.held_by_reason().items()
     ]
     return {"headers": ["原因", "订单", "最久等了"], "rows": rows}
@@ -233,7 +236,7 @@ def _model_item(page: Page, badges: dict[str, int]) -> dict[str, Any]:
     item: dict[str, Any] = {
         "title": page.title,
         "icon": page.icon,
-        "link": reverse(f"admin:{page.app}_{page.model}_changelist"),
+        "link": reverse(f"admin:{page.app}_{page.model}_changelist") + page.asked,
     }
     if count := sum(badges.get(queue, 0) for queue in page.queues):
         item |= {"badge": str(count), "badge_variant": page.variant}

@@ -12,10 +12,20 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
 from oms_project.money import yuan
 
-Column = Callable[[Any], str]
+Column = Callable[[Any], Any]
+LIT = frozenset({"state"})
+_COLOURS = {
+    "danger": ("held", "unroutable", "stuck", "cancel_requested"),
+    "warning": ("placed", "pending", "offered", "waiting", "ready", "open", "draft"),
+    "info": ("routed", "accepted", "shipped", "delivered", "installed"),
+    "success": ("completed", "confirmed", "published", "consumed"),
+    "default": ("cancelled", "declined", "expired", "withdrawn", "released", "retired"),
+}
+LIGHTS = {state: colour for colour, states in _COLOURS.items() for state in states}
 
 
 def in_yuan(model: type[models.Model], name: str) -> Column:
@@ -43,6 +53,19 @@ def in_words(model: type[models.Model], name: str, words: Mapping[str, str]) -> 
     shown.short_description = getattr(model._meta.get_field(name), "verbose_name", name)  # type: ignore[attr-defined]
     shown.admin_order_field = name  # type: ignore[attr-defined]
     return shown
+
+
+def in_light(model: type[models.Model], name: str) -> Column:
+    """A state with the colour of its urgency: red waits for a person, orange for an answer, green is done."""
+    labels = dict(model._meta.get_field(name).flatchoices)  # type: ignore[union-attr]
+
+    def shown(row: Any) -> tuple[str, str]:
+        code = getattr(row, name)
+        return code, labels.get(code, code)
+
+    shown.__name__ = f"{name}_in_light"
+    column: Column = display(description=str(model._meta.get_field(name).verbose_name), ordering=name, label=LIGHTS)(shown)
+    return column
 
 
 class WordsFilter(admin.AllValuesFieldListFilter):
@@ -73,10 +96,11 @@ class InWords:
                     self._told[name] = in_yuan(self.model, name)
                 elif name in self.words:
                     self._told[name] = in_words(self.model, name, self.words[name])
-        return [self._told.get(name, name) for name in names]
+        return [tuple(self.told(name)) if isinstance(name, tuple) else self._told.get(name, name) for name in names]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return self.told(super().get_list_display(request))  # type: ignore[misc]
+        names = super().get_list_display(request)  # type: ignore[misc]
+        return [in_light(self.model, name) if name in LIT else shown for name, shown in zip(names, self.told(names), strict=True)]
 
 
 class ReadOnlyAdmin(InWords, ModelAdmin):
@@ -111,6 +135,7 @@ class ReadOnlyInline(InWords, TabularInline):
 
     extra = 0
     can_delete = False
+    hide_title = True
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return self.told(super().get_fields(request, obj))

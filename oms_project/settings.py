@@ -172,6 +172,7 @@ LANGUAGE_CODE = "zh-hans"
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = "oms_project.formats"
 LOCALE_PATHS = [BASE_DIR / "oms_project" / "locale"]
 
 STATIC_URL = "/static/"

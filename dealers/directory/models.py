@@ -153,9 +153,6 @@ class Staff(AbstractBaseUser, PermissionsMixin):
     def get_full_name(self) -> str:
         return self.name
 
-    def get_short_name(self) -> str:
-        return self.name
-
     @property
     def is_hq(self) -> bool:
         return self.role in self.HQ_ROLES

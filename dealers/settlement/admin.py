@@ -1,6 +1,5 @@
 """Rules, ledger and statements in the admin: drafts are edited, everything else is read and acted on by buttons."""
 
-from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -14,7 +13,7 @@ from dealers.settlement import actions as settlement
 from dealers.settlement import queries
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine, WorkRefund
 from oms_project.money import yuan
-from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, WordsFilter
+from oms_project.readonly import InWords, ReadOnlyAdmin, ReadOnlyInline, WordsFilter
 from oms_project.refusal import Refusal
 
 COMPONENTS: dict[str, str] = dict(SplitRule.Component.choices)
@@ -22,7 +21,7 @@ KINDS = {"accrual": "计提", "reversal": "冲减"}
 
 
 @admin.register(SplitRule)
-class SplitRuleAdmin(ModelAdmin):
+class SplitRuleAdmin(InWords, ModelAdmin):
     list_display = ("code", "version", "name", "component", "payee", "mode", "amount", "percent", "priority", "state")
     list_filter = ("state", "component", "payee")
     search_fields = ("code", "name")
@@ -141,16 +140,17 @@ class StatementLineInline(ReadOnlyInline):
         return line.ledger_line.entry.order_no
 
     @admin.display(description="记账时间")
-    def posted_at(self, line: StatementLine) -> datetime:
-        return line.ledger_line.entry.posted_at
+    def posted_at(self, line: StatementLine) -> str:
+        return f"{timezone.localtime(line.ledger_line.entry.posted_at):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="分项")
     def component(self, line: StatementLine) -> str:
         return COMPONENTS.get(line.ledger_line.component, line.ledger_line.component)
 
-    @admin.display(description="金额")
+    @admin.display(description="应付")
     def amount(self, line: StatementLine) -> str:
-        return yuan(line.ledger_line.amount_fen)
+        """What we owe is a credit, negative in the books; a dealer reads it the other way round."""
+        return yuan(-line.ledger_line.amount_fen)
 
     @admin.display(description="算法")
     def sentence(self, line: StatementLine) -> str:
@@ -164,6 +164,10 @@ class StatementAdmin(ReadOnlyAdmin):
     list_select_related = ("dealer",)
     search_fields = ("statement_no", "dealer__name")
     inlines = (StatementLineInline,)
+    fields = (
+        ("statement_no", "dealer"), ("period_from", "period_to"), ("opening_fen", "accrued_fen"), ("reversed_fen", "closing_fen"),
+        ("state", "drawn_at"), ("confirmed_by", "confirmed_at"),
+    )  # fmt: skip
     actions = ("confirm", "draw_until_now")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -40,6 +40,16 @@ class OrderLineInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("sku")
 
 
+class WorkInline(ReadOnlyInline):
+    model = FulfillmentOrder
+    fields = ["fo_no", "state", "dealer", "node", "summary", "paid_fen", "moved_at"]
+    ordering = ["pk"]
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FulfillmentOrder]:
+        return super().get_queryset(request).select_related("dealer", "node")
+
+
 class OrderHoldInline(ReadOnlyInline):
     model = OrderHold
     fields = ["reason", "detail", "opened_at", "released_at", "released_by", "note"]
@@ -62,11 +72,11 @@ class OrderAdmin(SteppedAdmin):
     search_fields = ["order_no", "external_id"]
     ordering = ["-placed_at"]
     actions = ["reveal"]
-    inlines = [OrderLineInline, OrderHoldInline, RefundInline]
+    inlines = [OrderLineInline, WorkInline, OrderHoldInline, RefundInline]
     fields = [
-        "order_no", "channel", "shop", "external_id", "state", "channel_status", "paid_at", "placed_at", "goods_fen",
-        "freight_fen", "paid_fen", "refunded_fen", "division_code", "region", "receiver_masked", "has_note",
-        "live_session", "anchor",
+        ("order_no", "state"), ("channel", "shop"), ("external_id", "channel_status"), ("paid_at", "placed_at"),
+        ("goods_fen", "freight_fen"), ("paid_fen", "refunded_fen"), ("region", "division_code"), ("receiver_masked", "has_note"),
+        ("live_session", "anchor"),
     ]  # fmt: skip
 
     @admin.action(description="查看收件人（留痕，一次一单）", permissions=["view"])
@@ -246,8 +256,8 @@ class FulfillmentOrderAdmin(SteppedAdmin):
     ordering = ["-opened_at"]
     inlines = [FulfillmentLineInline]
     fields = [
-        "fo_no", "order", "node", "dealer", "state", "needs_install", "summary", "paid_fen",
-        "opened_at", "accepted_at", "moved_at",
+        ("fo_no", "state"), ("order", "paid_fen"), ("dealer", "node"), ("summary", "needs_install"), ("opened_at", "accepted_at"),
+        "moved_at",
     ]  # fmt: skip
 
 

@@ -135,19 +135,15 @@ class RoutingDecisionAdmin(ReadOnlyAdmin):
     list_filter = ("is_routable", "ladder_step", "policy")
     search_fields = ("order__order_no", "fo_no")
     fields = (
-        "order",
-        "fo_no",
-        "round",
-        "policy",
-        "is_routable",
-        "ladder_step",
-        "cost_shown",
-        "runner_up_shown",
+        ("order", "fo_no"),
+        ("round", "ladder_step"),
+        ("policy", "is_routable"),
+        ("cost_shown", "runner_up_shown"),
         "why_shown",
         "candidates_shown",
         "decided_at",
     )
-    readonly_fields = fields
+    readonly_fields = ("cost_shown", "runner_up_shown", "why_shown", "candidates_shown")
 
     @admin.display(description="总成本", ordering="cost_fen")
     def cost_shown(self, decision: RoutingDecision) -> str:
