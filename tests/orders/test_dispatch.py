@@ -38,6 +38,7 @@ def placed(order: Order) -> events.OrderPlaced:
         channel=order.channel,
         shop=order.shop,
         division_code=order.division_code,
+        region="江苏省苏州市吴中区",
         paid_fen=order.paid_fen,
         units=1,
     )
