@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -143,8 +144,10 @@ class StatementAdmin(ReadOnly):
         return yuan(statement.closing_fen)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Drawing needs no row: let the action run on an empty selection."""
+        """Drawing needs no row: let the action run on an empty selection, for those who may act."""
         if request.POST.get("action") == "draw_until_now" and not request.POST.getlist("_selected_action"):
+            if not self.has_act_permission(request):
+                raise PermissionDenied
             self.draw_until_now(request, Statement.objects.none())
             request.method = "GET"
         return super().changelist_view(request, extra_context)
