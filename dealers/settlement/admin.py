@@ -165,6 +165,9 @@ class StatementAdmin(ReadOnly):
     def draw_until_now(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
         at = timezone.now()
         begin, end = queries.next_period(at)
-        actor = f"staff:{request.user.pk}"
-        numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=actor)
-        self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")
+        try:
+            numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=f"staff:{request.user.pk}")
+        except Refusal as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+        else:
+            self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")
