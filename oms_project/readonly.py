@@ -72,14 +72,15 @@ def in_lines(model: type[models.Model], name: str) -> Column:
 
 def in_light(model: type[models.Model], name: str) -> Column:
     """A state with the colour of its urgency: red waits for a person, orange for an answer, green is done."""
-    labels = dict(model._meta.get_field(name).flatchoices)  # type: ignore[union-attr]
+    field: Any = model._meta.get_field(name)
+    labels = dict(field.flatchoices)
 
     def shown(row: Any) -> tuple[str, str]:
         code = getattr(row, name)
         return code, labels.get(code, code)
 
     shown.__name__ = f"{name}_in_light"
-    column: Column = display(description=str(model._meta.get_field(name).verbose_name), ordering=name, label=LIGHTS)(shown)
+    column: Column = display(description=str(field.verbose_name), ordering=name, label=LIGHTS)(shown)
     return column
 
 
