@@ -66,7 +66,7 @@ def in_lines(model: type[models.Model], name: str) -> Column:
         return format_html('<pre class="text-xs whitespace-pre-wrap">{}</pre>', text)
 
     shown.__name__ = f"{name}_in_lines"
-    shown.short_description = model._meta.get_field(name).verbose_name  # type: ignore[attr-defined]
+    shown.short_description = model._meta.get_field(name).verbose_name  # type: ignore[attr-defined, union-attr]
     return shown
 
 
