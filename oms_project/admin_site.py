@@ -221,13 +221,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         for model, page in admin.site._registry.items()
         if page.has_view_or_change_permission(request)
     }
-    groups: list[dict[str, Any]] = []
+    today = {"title": "今日", "icon": "dashboard", "link": reverse("admin:index")}
+    groups: list[dict[str, Any]] = [{"title": "", "items": [today]}]
     for title, pages in MENU:
         items = [_model_item(page, badges) for page in pages if (page.app, page.model) in shown]
         if items:
-            groups.append({"title": title, "separator": bool(groups), "items": items})
-    if groups:
-        groups[0]["items"].insert(0, {"title": "今日", "icon": "dashboard", "link": reverse("admin:index")})
+            groups.append({"title": title, "separator": True, "items": items})
     groups.append({"title": "门户", "separator": True, "items": _doors(staff)})
     return groups
 

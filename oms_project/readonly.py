@@ -5,12 +5,15 @@ SteppedAdmin: the same, but the list offers buttons (actions) to those who may c
 InWords: wherever a page would show a `*_fen` column, it shows the amount in 元; codes get their Chinese names.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
@@ -55,6 +58,18 @@ def in_words(model: type[models.Model], name: str, words: Mapping[str, str]) -> 
     return shown
 
 
+def in_lines(model: type[models.Model], name: str) -> Column:
+    """A JSON column as people can read it: one key a line, Chinese as Chinese."""
+
+    def shown(row: Any) -> SafeString:
+        text = json.dumps(getattr(row, name), ensure_ascii=False, indent=2, default=str)
+        return format_html('<pre class="text-xs whitespace-pre-wrap">{}</pre>', text)
+
+    shown.__name__ = f"{name}_in_lines"
+    shown.short_description = model._meta.get_field(name).verbose_name  # type: ignore[attr-defined, union-attr]
+    return shown
+
+
 def in_light(model: type[models.Model], name: str) -> Column:
     """A state with the colour of its urgency: red waits for a person, orange for an answer, green is done."""
     field: Any = model._meta.get_field(name)
@@ -67,6 +82,10 @@ def in_light(model: type[models.Model], name: str) -> Column:
     shown.__name__ = f"{name}_in_light"
     column: Column = display(description=str(field.verbose_name), ordering=name, label=LIGHTS)(shown)
     return column
+
+
+def _json_fields(model: type[models.Model]) -> set[str]:
+    return {field.name for field in model._meta.get_fields() if isinstance(field, models.JSONField)}
 
 
 class WordsFilter(admin.AllValuesFieldListFilter):
@@ -97,6 +116,8 @@ class InWords:
                     self._told[name] = in_yuan(self.model, name)
                 elif name in self.words:
                     self._told[name] = in_words(self.model, name, self.words[name])
+                elif name in _json_fields(self.model):
+                    self._told[name] = in_lines(self.model, name)
         return [tuple(self.told(name)) if isinstance(name, tuple) else self._told.get(name, name) for name in names]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

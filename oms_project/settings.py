@@ -253,6 +253,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "全渠道订单中台",
     "SITE_SYMBOL": "hub",
     "SITE_URL": "/admin/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("oms_project/favicon.svg")},
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

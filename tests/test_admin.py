@@ -2,16 +2,18 @@
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import unfold
 from django.contrib import admin
 from django.db import connection, models
 from django.http import HttpRequest
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from dealers.models import Staff, Statement
 from oms_project import admin_site
@@ -201,3 +203,22 @@ def test_the_front_page_costs_the_same_on_a_busy_day(small: datetime, client: Cl
     with CaptureQueriesContext(connection) as busy:
         client.get(reverse("admin:index"))
     assert len(busy) == len(quiet) == 12
+
+
+def test_every_word_of_the_skin_is_chinese() -> None:
+    """Read from the installed skin, so that an upgrade with new words is noticed; the .mo is what people get."""
+    templates = Path(unfold.__file__).parent.rglob("*.html")
+    pattern = re.compile(r"{%-?\s*trans(?:late)?\s+(?:\"([^\"]+)\"|'([^']+)')")
+    words = {a or b for template in templates for a, b in pattern.findall(template.read_text())}
+    assert len(words) > 100
+    with translation.override("zh-hans"):
+        assert sorted(word for word in words if translation.gettext(word) == word) == []
+
+
+def test_the_compiled_words_are_those_of_the_source() -> None:
+    source = (Path(admin_site.__file__).parent / "locale/zh_Hans/LC_MESSAGES/django.po").read_text()
+    pairs = re.findall(r'(?m)^msgid "(.+)"\nmsgstr "(.+)"$', source)
+    assert len(pairs) > 100
+    with translation.override("zh-hans"):
+        for word, chinese in pairs:
+            assert translation.gettext(word.replace('\\"', '"')) == chinese.replace('\\"', '"')

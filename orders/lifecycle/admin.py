@@ -249,7 +249,7 @@ class FulfillmentLineInline(ReadOnlyInline):
 
 @admin.register(FulfillmentOrder)
 class FulfillmentOrderAdmin(SteppedAdmin):
-    list_display = ["fo_no", "state", "dealer", "node", "summary", "needs_install", "paid_fen", "opened_at", "moved_at"]
+    list_display = ["fo_no", "state", "dealer", "node", "summary", "needs_install", "paid_fen", "moved_at"]
     list_filter = ["state", "needs_install", "dealer"]
     list_select_related = ["dealer", "node"]
     search_fields = ["fo_no", "order__order_no"]
