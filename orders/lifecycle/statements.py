@@ -14,9 +14,7 @@ ORDER_COLUMNS = (
     "order_no, channel, shop, external_id, state, channel_status, source_updated_at, paid_at, placed_at, goods_fen, freight_fen, "
     "paid_fen, division_code, region, receiver_sealed, receiver_masked, receiver_print, has_note, live_session, anchor"
 )
-_LINE_COLUMNS = (
-    "position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, fulfilled_quantity, cancelled_quantity, refunded_fen"
-)
+_LINE_COLUMNS = "position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, fulfilled_quantity, cancelled_quantity, refunded_fen"
 OrderKey = tuple[str, str, str]  # channel, shop, external id
 _WIDTH = ORDER_COLUMNS.count(",") + 1
 

@@ -80,7 +80,13 @@ def details_of(number: int, *, hot: bool = False) -> Details:
             continue
         detail = made[order_id] = teller.detail(order_id, now)
         if hot:
-            line = {**detail["sku_order_list"][0], "code": "AF-7102", "item_num": "1", "origin_amount": "35900", "pay_amount": "35900"}
+            line = {
+                **detail["sku_order_list"][0],
+                "code": "AF-7102",
+                "item_num": "1",
+                "origin_amount": "35900",
+                "pay_amount": "35900",
+            }
             detail |= {"sku_order_list": [line], "order_amount": "35900", "pay_amount": "35900"}
             pattern = pattern or {**detail["post_addr"], **_home()}
             detail["post_addr"] = {**detail["post_addr"], **pattern}
@@ -187,7 +193,9 @@ def beside(workers: int, number: int) -> Figures:
     return race([lambda share=share: _write(share) for share in shares], number)
 
 
-def measure(template: str, title: str, *, workers: int, limit: int, number: int, hot: bool = False, floor: bool = True) -> Figures:
+def measure(
+    template: str, title: str, *, workers: int, limit: int, number: int, hot: bool = False, floor: bool = True
+) -> Figures:
     """One line of the table: ours, then the floor, each on a fresh copy that holds the same messages."""
     with ground.clone(template, "yipan_bench_full") as full:
         _details.clear()
@@ -235,7 +243,9 @@ def statements(template: str, limit: int, number: int) -> None:
         points = seen.pop("SAVEPOINT", 0) + seen.pop("RELEASE", 0)
         kinds = ", ".join(f"{kind} {amount / rounds:.1f}" for kind, amount in sorted(seen.items()))
         total = seen.total() / rounds
-        say(f"statements per batch of {limit}: {total:.1f} ({kinds}); savepoints {points / rounds:.1f}; {total / limit:.2f} per order")
+        say(
+            f"statements per batch of {limit}: {total:.1f} ({kinds}); savepoints {points / rounds:.1f}; {total / limit:.2f} per order"
+        )
         entries, due = Entry.objects.filter(name="offer.opened").count(), Delivery.objects.count()
         say(f"  offers opened {entries}, deliveries for others waiting {due}")
 
