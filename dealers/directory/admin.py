@@ -55,7 +55,7 @@ class StaffForm(forms.ModelForm):
 
     class Meta:
         model = Staff
-        fields = ("phone", "name", "role", "dealer", "is_active", "is_staff", "is_superuser", "user_permissions")
+        fields = ("phone", "name", "role", "dealer", "is_active", "is_staff", "is_superuser")
 
     def save(self, commit: bool = True) -> Staff:
         staff: Staff = super().save(commit=False)
@@ -79,7 +79,6 @@ class StaffAdmin(ModelAdmin):
     list_select_related = ("dealer",)
     search_fields = ("name", "phone__exact")
     autocomplete_fields = ("dealer",)
-    filter_horizontal = ("user_permissions",)
     actions = ("end_sessions",)
 
     @admin.display(description="手机号")

@@ -150,6 +150,9 @@ class Staff(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name
 
+    def get_full_name(self) -> str:
+        return self.name
+
     @property
     def is_hq(self) -> bool:
         return self.role in self.HQ_ROLES
