@@ -43,7 +43,7 @@ from orders.dispatch import queries as dispatch_queries  # noqa: E402
 from orders.intake import actions as intake  # noqa: E402
 from orders.intake import queries as intake_queries  # noqa: E402
 from orders.intake.adapters import doudian  # noqa: E402
-from orders.models import ChannelAccount, Offer, Order, SourceMessage  # noqa: E402
+from orders.models import ChannelAccount, Offer, Order, OrderHold, SourceMessage  # noqa: E402
 from orders.routing import queries as routing_queries  # noqa: E402
 from tests.bench import filler, raw  # noqa: E402
 from tests.bench.ground import say  # noqa: E402
@@ -175,7 +175,10 @@ def ours(workers: int, limit: int, number: int) -> Figures:
     figures = race([lambda: drain(limit)] * workers, number)
     left = SourceMessage.objects.filter(done_at=None).count()
     offered, routed = Offer.objects.filter(state="pending").count(), Order.objects.filter(state="routed").count()
-    if left or routed != number:
+    held = OrderHold.objects.select_related("order")
+    for one in held:
+        say(f"  held: {one.reason} {one.detail} {one.order.region}")
+    if left or routed + len({one.order_id for one in held}) != number:
         states = dict(Order.objects.exclude(state="completed").values_list("state").annotate(Count("id")))
         why = Entry.objects.filter(name="order.unroutable").values_list("payload__reasons", flat=True).first()
         parked = Delivery.objects.filter(tries__gt=0).values_list("last_error", flat=True).first()
