@@ -358,9 +358,9 @@ def _contradiction(order: Mapping[str, Any], sold: Collection[tuple[str, Mapping
     if sold and paid not in {of_lines, of_lines + freight}:
         return f"实付 {yuan(paid)}，子订单合计 {yuan(of_lines)}，运费 {yuan(freight)}"
     if paid > gross:
-        return f"实付 {paid} 分大于应付 {gross} 分"
+        return f"实付 {yuan(paid)}，大于应付 {yuan(gross)}"
     if discount > gross:
-        return f"优惠 {discount} 分大于应付 {gross} 分"
+        return f"优惠 {yuan(discount)}，大于应付 {yuan(gross)}"
     return ""
 
 
