@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -171,8 +172,10 @@ class StatementAdmin(ReadOnlyAdmin):
     actions = ("confirm", "draw_until_now")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Drawing needs no row: let the action run on an empty selection."""
+        """Drawing needs no row: let the action run on an empty selection, for those who may act."""
         if request.POST.get("action") == "draw_until_now" and not request.POST.getlist("_selected_action"):
+            if not self.has_act_permission(request):
+                raise PermissionDenied
             self.draw_until_now(request, Statement.objects.none())
             request.method = "GET"
         return super().changelist_view(request, extra_context)
@@ -190,9 +193,12 @@ class StatementAdmin(ReadOnlyAdmin):
     def draw_until_now(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
         at = timezone.now()
         begin, end = queries.next_period(at)
-        actor = f"staff:{request.user.pk}"
-        numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=actor)
-        self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")
+        try:
+            numbers = settlement.draw_statements(period_from=begin, period_to=end, at=at, actor=f"staff:{request.user.pk}")
+        except Refusal as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+        else:
+            self.message_user(request, f"已生成 {len(numbers)} 张结算单" if numbers else "没有新的结算单")
 
 
 @admin.register(WorkRefund)

@@ -7,7 +7,7 @@ a full refund takes back exactly what was accrued.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
@@ -257,11 +257,16 @@ def last_month(at: datetime) -> tuple[datetime, datetime]:
 
 
 def period_label(period_from: datetime, period_to: datetime) -> str:
-    """'202611' for a whole month in Shanghai, else both days, the last one included."""
+    """'202611' for a whole month in Shanghai, '20261101-20261125' for whole days (the last included), else to the second.
+
+    Two periods that follow one another never share a label.
+    """
     first, end = period_from.astimezone(SHANGHAI), period_to.astimezone(SHANGHAI)
     if (first, end) == month_period(first.year, first.month):
         return f"{first:%Y%m}"
-    return f"{first:%Y%m%d}-{end - timedelta(microseconds=1):%Y%m%d}"
+    if first.time() == end.time() == time.min:
+        return f"{first:%Y%m%d}-{end - timedelta(days=1):%Y%m%d}"
+    return f"{first:%Y%m%d%H%M%S}-{end:%Y%m%d%H%M%S}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The ledger's SQL: one named function per statement, for PostgreSQL and for SQLite, always set-based."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,14 +28,25 @@ def _raw(value: Any) -> Any:
     return value
 
 
-def _insert(into: str, row: str, rows: Sequence[tuple[Any, ...]], after: str = "") -> list[tuple[Any, ...]]:
-    """Multi-row INSERTs of at most 500 rows each; what they return, if `after` says so."""
+def _insert(table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], after: str = "") -> list[tuple[Any, ...]]:
+    """Insert rows, columns given with their PostgreSQL types; what the statement returns, if `after` says so.
+
+    PostgreSQL takes one array per column, for thousands of placeholders cost the driver more than the
+    database; SQLite takes multi-row VALUES, at most 500 rows a statement.
+    """
+    if not rows:
+        return []
+    into = f"INSERT INTO {table} ({', '.join(columns)})"
     returned: list[tuple[Any, ...]] = []
     with connection.cursor() as cursor:
+        if _is_postgres():
+            arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
+            cursor.execute(f"{into} SELECT * FROM unnest({arrays}){after}", [list(values) for values in zip(*rows, strict=True)])
+            return cursor.fetchall() if "RETURNING" in after else []
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            marks = ", ".join([row] * len(chunk))
-            cursor.execute(f"INSERT INTO {into} VALUES {marks}{after}", [_raw(value) for one in chunk for value in one])
+            values = ", ".join([f"({_marks(columns)})"] * len(chunk))
+            cursor.execute(f"{into} VALUES {values}{after}", [_raw(value) for one in chunk for value in one])
             if "RETURNING" in after:
                 returned += cursor.fetchall()
     return returned
@@ -76,16 +87,25 @@ def account_ids(codes: Collection[str]) -> dict[str, int]:
 
 def insert_accounts(rows: Sequence[tuple[str, str, str]]) -> None:
     """Accounts (code, kind, party) that another poster may be opening at the same moment."""
-    _insert("dealers_account (code, kind, party)", "(%s, %s, %s)", rows, " ON CONFLICT (code) DO NOTHING")
+    columns = {"code": "text", "kind": "text", "party": "text"}
+    _insert("dealers_account", columns, rows, " ON CONFLICT (code) DO NOTHING")
 
 
 def insert_entries(rows: Sequence[EntryRow]) -> set[str]:
     """Write the entries whose key is new; returns those keys."""
-    columns = "id, seal_id, key, payload_hash, kind, source, order_no, effective_at, posted_at, reverses_id, made_by"
+    columns = {
+        **{"id": "uuid", "seal_id": "uuid", "key": "text", "payload_hash": "text", "kind": "text", "source": "text"},
+        **{
+            "order_no": "text",
+            "effective_at": "timestamptz",
+            "posted_at": "timestamptz",
+            "reverses_id": "uuid",
+            "made_by": "text",
+        },
+    }
     doubled = [(row[0], *row) for row in rows]
-    marks = f"({_marks(doubled[0])})" if doubled else ""
     after = " ON CONFLICT (key) DO NOTHING RETURNING key"
-    return {key for (key,) in _insert(f"dealers_ledgerentry ({columns})", marks, doubled, after)}
+    return {key for (key,) in _insert("dealers_ledgerentry", columns, doubled, after)}
 
 
 def hashes_of(keys: Collection[str]) -> dict[str, str]:
@@ -95,20 +115,20 @@ def hashes_of(keys: Collection[str]) -> dict[str, str]:
 
 
 def insert_lines(rows: Sequence[LineRow]) -> None:
-    row = "(%s, %s, %s, %s, %s::jsonb)" if _is_postgres() else "(%s, %s, %s, %s, %s)"
-    _insert("dealers_ledgerline (entry_id, account_id, amount_fen, component, explain)", row, rows)
+    columns = {"entry_id": "uuid", "account_id": "bigint", "amount_fen": "bigint", "component": "text", "explain": "jsonb"}
+    _insert("dealers_ledgerline", columns, rows)
 
 
 def insert_seals(ids: Sequence[UUID]) -> None:
     """Close the entries; the database checks here that each of them balances."""
-    _insert("dealers_seal (id)", "(%s)", [(one,) for one in ids])
+    _insert("dealers_seal", {"id": "uuid"}, [(one,) for one in ids])
 
 
 def insert_refunds(rows: Sequence[RefundRow]) -> set[tuple[str, str]]:
     """Remember the refunds that are new; returns their (fo_no, refund_key)."""
+    columns = {"fo_no": "text", "refund_key": "text", "order_no": "text", "amount_fen": "bigint", "refunded_at": "timestamptz"}
     after = " ON CONFLICT (fo_no, refund_key) DO NOTHING RETURNING fo_no, refund_key"
-    columns = "fo_no, refund_key, order_no, amount_fen, refunded_at"
-    return {(fo_no, key) for fo_no, key in _insert(f"dealers_workrefund ({columns})", "(%s, %s, %s, %s, %s)", rows, after)}
+    return {(fo_no, key) for fo_no, key in _insert("dealers_workrefund", columns, rows, after)}
 
 
 def insert_statements(prefix: str, period_from: datetime, period_to: datetime, at: datetime) -> list[int]:

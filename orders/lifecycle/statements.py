@@ -7,28 +7,60 @@ from typing import Any
 
 from django.db import connection
 
-from oms_project.journal.statements import read_time
+from oms_project.journal.statements import insert_of, read_time, rows_of
 from orders.lifecycle.rules import CountableLine, LineToRoute, NewWork, OrderToRoute, short_no
 
-ORDER_COLUMNS = (
-    "order_no, channel, shop, external_id, state, channel_status, source_updated_at, paid_at, placed_at, goods_fen, freight_fen, "
-    "paid_fen, division_code, region, receiver_sealed, receiver_masked, receiver_print, has_note, live_session, anchor"
-)
-_LINE_COLUMNS = (
-    "position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, "
-    "fulfilled_quantity, cancelled_quantity, refunded_fen"
-)
 OrderKey = tuple[str, str, str]  # channel, shop, external id
-_WIDTH = ORDER_COLUMNS.count(",") + 1
+_KEY = {"channel": "text", "shop": "text", "external_id": "text"}
+_ORDER = {
+    "order_no": "text",
+    **_KEY,
+    "state": "text",
+    "channel_status": "text",
+    "source_updated_at": "bigint",
+    "paid_at": "timestamptz",
+    "placed_at": "timestamptz",
+    "goods_fen": "bigint",
+    "freight_fen": "bigint",
+    "paid_fen": "bigint",
+    "division_code": "text",
+    "region": "text",
+    "receiver_sealed": "text",
+    "receiver_masked": "text",
+    "receiver_print": "text",
+    "has_note": "boolean",
+    "live_session": "text",
+    "anchor": "text",
+}
+_LINE = {
+    "position": "smallint",
+    "external_line_id": "text",
+    "sold_code": "text",
+    "title": "text",
+    "sku_id": "bigint",
+    "quantity": "integer",
+    "paid_fen": "bigint",
+}
+_UNTOUCHED = {"fulfilled_quantity": "0", "cancelled_quantity": "0", "refunded_fen": "0"}
+_WORK = {
+    "fo_no": "text",
+    "order_id": "bigint",
+    "node_id": "bigint",
+    "dealer_id": "bigint",
+    "state": "text",
+    "short_no": "integer",
+    "needs_install": "boolean",
+    "paid_fen": "bigint",
+    "summary": "text",
+    "opened_at": "timestamptz",
+    "accepted_at": "timestamptz",
+    "moved_at": "timestamptz",
+}
+_WORK_LINE = {"order_line_id": "bigint", "sku_id": "bigint", "quantity": "integer"}
 
 
 def _is_postgres() -> bool:
     return connection.vendor == "postgresql"
-
-
-def as_time(value: datetime | None) -> Any:
-    """A time as this database takes it through a raw cursor."""
-    return connection.ops.adapt_datetimefield_value(value) if value else None
 
 
 def insert_orders(rows: Sequence[tuple[Any, ...]], lines: Sequence[tuple[OrderKey, CountableLine]]) -> dict[OrderKey, int]:
@@ -36,22 +68,17 @@ def insert_orders(rows: Sequence[tuple[Any, ...]], lines: Sequence[tuple[OrderKe
 
     Lines of orders that were known already are left out.
     """
-    row = "(" + ", ".join(["%s"] * _WIDTH) + ", 1, 0)"
-    insert = (
-        f"INSERT INTO orders_order ({ORDER_COLUMNS}, version, refunded_fen) VALUES {', '.join([row] * len(rows))} "
-        "ON CONFLICT (channel, shop, external_id) DO NOTHING RETURNING id, channel, shop, external_id"
-    )
-    values = [value for values in rows for value in values]
+    insert, values = insert_of("orders_order", _ORDER, rows, {"version": "1", "refunded_fen": "0"})
+    insert += " ON CONFLICT (channel, shop, external_id) DO NOTHING RETURNING id, channel, shop, external_id"
     if lines and _is_postgres():
+        given, more = rows_of(_KEY | _LINE, [(*key, *_line_values(line)) for key, line in lines])
         insert = (
-            f"WITH o AS ({insert}), l AS (INSERT INTO orders_orderline (order_id, {_LINE_COLUMNS}) SELECT o.id, v.position, "
-            "v.external_line_id, v.sold_code, v.title, v.sku_id::bigint, v.quantity, v.paid_fen, 0, 0, 0 "
-            f"FROM (VALUES {', '.join(['(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)'] * len(lines))}) AS v (channel, shop, "
-            "external_id, position, external_line_id, sold_code, title, sku_id, quantity, paid_fen) "
+            f"WITH o AS ({insert}), l AS (INSERT INTO orders_orderline (order_id, {', '.join(_LINE)}, {', '.join(_UNTOUCHED)}) "
+            f"SELECT o.id, {', '.join(f'v.{name}' for name in _LINE)}, 0, 0, 0 FROM {given} "
             "JOIN o ON (o.channel, o.shop, o.external_id) = (v.channel, v.shop, v.external_id)) "
             "SELECT id, channel, shop, external_id FROM o ORDER BY id"
         )
-        values += [value for key, line in lines for value in (*key, *_line_values(line))]
+        values = [*values, *more]
     with connection.cursor() as cursor:
         cursor.execute(insert, values)
         inserted = {(channel, shop, external_id): order_id for order_id, channel, shop, external_id in cursor.fetchall()}
@@ -74,12 +101,10 @@ def _line_values(line: CountableLine) -> tuple[Any, ...]:
 
 def insert_lines(lines: Sequence[tuple[int, CountableLine]]) -> None:
     """Insert order lines, each given with its order's id."""
-    row = "(%s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0)"
+    rows = [(order_id, *_line_values(line)) for order_id, line in lines]
+    insert, values = insert_of("orders_orderline", {"order_id": "bigint"} | _LINE, rows, _UNTOUCHED)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO orders_orderline (order_id, {_LINE_COLUMNS}) VALUES {', '.join([row] * len(lines))}",
-            [value for order_id, line in lines for value in (order_id, *_line_values(line))],
-        )
+        cursor.execute(insert, values)
 
 
 _TAKEN = "id, order_no, channel, shop, division_code, region, paid_fen, paid_at, placed_at, anchor"
@@ -137,16 +162,8 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
 
 def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:
     """Insert pieces of work with their lines; fo_no → id."""
-    row = "(%s, %s, %s, %s, %s, 1, %s, %s, %s, %s, %s, %s, %s)"
-    opened = as_time(opened_at)
-    insert = (
-        "INSERT INTO orders_fulfillmentorder (fo_no, order_id, node_id, dealer_id, state, version, short_no, needs_install, "
-        f"paid_fen, summary, opened_at, accepted_at, moved_at) VALUES {', '.join([row] * len(works))} RETURNING id, fo_no"
-    )
-    values = [
-        value
-        for work in works
-        for value in (
+    rows = [
+        (
             work.fo_no,
             work.order_id,
             work.node_id,
@@ -156,23 +173,27 @@ def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int
             work.needs_install,
             work.paid_fen,
             work.summary,
-            opened,
-            as_time(work.accepted_at),
-            opened,
+            opened_at,
+            work.accepted_at,
+            opened_at,
         )
+        for work in works
     ]
     lines = [(work.fo_no, *line) for work in works for line in work.lines]
-    into = "INSERT INTO orders_fulfillmentline (work_id, order_line_id, sku_id, quantity) "
-    marks = ", ".join(["(%s, %s, %s, %s)"] * len(lines))
+    insert, values = insert_of("orders_fulfillmentorder", _WORK, rows, {"version": "1"})
+    insert += " RETURNING id, fo_no"
     if lines and _is_postgres():
+        given, more = rows_of({"fo_no": "text"} | _WORK_LINE, lines)
         insert = (
-            f"WITH w AS ({insert}), l AS ({into}SELECT w.id, v.line_id, v.sku_id, v.quantity "
-            f"FROM (VALUES {marks}) AS v (fo_no, line_id, sku_id, quantity) JOIN w ON w.fo_no = v.fo_no) SELECT id, fo_no FROM w"
+            f"WITH w AS ({insert}), l AS (INSERT INTO orders_fulfillmentline (work_id, {', '.join(_WORK_LINE)}) "
+            f"SELECT w.id, {', '.join(f'v.{name}' for name in _WORK_LINE)} FROM {given} JOIN w ON w.fo_no = v.fo_no) "
+            "SELECT id, fo_no FROM w"
         )
-        values += [value for line in lines for value in line]
+        values = [*values, *more]
     with connection.cursor() as cursor:
         cursor.execute(insert, values)
         ids = {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
         if lines and not _is_postgres():
-            cursor.execute(f"{into}VALUES {marks}", [value for fo_no, *line in lines for value in (ids[fo_no], *line)])
+            known = [(ids[fo_no], *line) for fo_no, *line in lines]
+            cursor.execute(*insert_of("orders_fulfillmentline", {"work_id": "bigint"} | _WORK_LINE, known))
     return ids

@@ -29,6 +29,7 @@ import django  # noqa: E402
 django.setup()
 
 from django.db import connection, connections  # noqa: E402
+from django.db.models import Count  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from dealers.settlement import queries as settlement_queries  # noqa: E402
@@ -87,7 +88,7 @@ def details_of(number: int, *, hot: bool = False) -> Details:
                 "origin_amount": "35900",
                 "pay_amount": "35900",
             }
-            detail |= {"sku_order_list": [line], "order_amount": "35900", "pay_amount": "35900"}
+            detail |= {"sku_order_list": [line], "order_amount": "35900", "pay_amount": "35900", "promotion_amount": "0"}
             pattern = pattern or {**detail["post_addr"], **_home()}
             detail["post_addr"] = {**detail["post_addr"], **pattern}
     return made
@@ -175,7 +176,10 @@ def ours(workers: int, limit: int, number: int) -> Figures:
     left = SourceMessage.objects.filter(done_at=None).count()
     offered, routed = Offer.objects.filter(state="pending").count(), Order.objects.filter(state="routed").count()
     if left or routed != number:
-        raise SystemExit(f"not everything was routed: {left} messages left, {routed} of {number} orders, {offered} offers")
+        states = dict(Order.objects.exclude(state="completed").values_list("state").annotate(Count("id")))
+        why = Entry.objects.filter(name="order.unroutable").values_list("payload__reasons", flat=True).first()
+        parked = Delivery.objects.filter(tries__gt=0).values_list("last_error", flat=True).first()
+        raise SystemExit(f"not everything was routed: {left} messages left, {states}, {offered} offers; {why}; {parked}")
     return figures
 
 

@@ -53,7 +53,7 @@ function placed(now, { payload, at }) {
     now.sessions.sort((a, b) => b.amount_fen - a.amount_fen);
   }
   now.ticker.unshift({
-    order_no: payload.order_no, region: tile ? tile.name : "", amount_fen: payload.paid_fen,
+    order_no: payload.order_no, region: payload.region || (tile ? tile.name : ""), amount_fen: payload.paid_fen,
     state: "placed", state_label: LABELS.placed, at,
   });
   now.ticker.length = Math.min(now.ticker.length, TICKER);
