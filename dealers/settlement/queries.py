@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
@@ -101,10 +102,10 @@ def income_by_dealer(*, since: datetime, until: datetime, dealer_codes: Iterable
     return found
 
 
-def accrued_lines(entry_ids: Iterable[object]) -> dict[object, list[AccruedLine]]:
+def accrued_lines(entry_ids: Iterable[UUID]) -> dict[UUID, list[AccruedLine]]:
     """What accrual entries owe to whom, by entry, in the order in which it was posted."""
     lines = LedgerLine.objects.filter(entry_id__in=list(entry_ids), account__code__startswith="payable:").order_by("id")
-    found: dict[object, list[AccruedLine]] = {}
+    found: dict[UUID, list[AccruedLine]] = {}
     for entry_id, account, component, amount_fen, path in lines.values_list(
         "entry_id", "account__code", "component", "amount_fen", "explain"
     ):
