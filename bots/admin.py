@@ -1,12 +1,15 @@
 """Chat in the admin: bindings can be made and revoked; what came and went can only be read."""
 
-from typing import Any
+from typing import ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from bots.models import CardMessage, ChatIdentity, InboundEvent
+from oms_project.readonly import ReadOnlyAdmin, WordsFilter
+from orders.models import Offer
+
+PLATFORMS: dict[str, str] = dict(ChatIdentity.Platform.choices)
 
 
 @admin.register(ChatIdentity)
@@ -19,30 +22,19 @@ class ChatIdentityAdmin(ModelAdmin):
     raw_id_fields = ["staff"]
 
 
-class ReadOnly(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(InboundEvent)
-class InboundEventAdmin(ReadOnly):
+class InboundEventAdmin(ReadOnlyAdmin):
     list_display = ["received_at", "platform", "kind", "sender_id", "event_id", "tries", "done_at"]
-    list_filter = ["platform", "kind"]
+    list_filter = [("platform", WordsFilter), ("kind", WordsFilter)]
+    words: ClassVar = {"platform": PLATFORMS, "kind": {"text": "文字", "click": "按钮", "other": "其他"}}
     search_fields = ["event_id", "sender_id"]
     exclude = ["content_sealed"]
-    show_full_result_count = False
 
 
 @admin.register(CardMessage)
-class CardMessageAdmin(ReadOnly):
+class CardMessageAdmin(ReadOnlyAdmin):
     list_display = ["sent_at", "offer_no", "platform", "recipient", "shown_state"]
-    list_filter = ["platform", "shown_state"]
+    list_filter = [("platform", WordsFilter), ("shown_state", WordsFilter)]
+    words: ClassVar = {"platform": PLATFORMS, "shown_state": dict(Offer.State.choices)}
     search_fields = ["offer_no", "recipient"]
     exclude = ["response_codes"]
-    show_full_result_count = False

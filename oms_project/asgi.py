@@ -3,7 +3,7 @@
 import asyncio
 import os
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from channels.auth import AuthMiddlewareStack
@@ -19,7 +19,7 @@ from bots.miniapp.socket import FeedSocket  # noqa: E402
 from oms_project.journal.bell import bell  # noqa: E402
 
 _sockets = AuthMiddlewareStack(URLRouter([path("ws/feed", FeedSocket.as_asgi())]))
-_doors = ProtocolTypeRouter({"http": WSGIMiddleware(_wsgi, workers=8, send_queue_size=512), "websocket": _sockets})
+_doors = ProtocolTypeRouter({"http": WSGIMiddleware(cast(Any, _wsgi), workers=8, send_queue_size=512), "websocket": _sockets})
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

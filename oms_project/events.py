@@ -5,7 +5,7 @@ back, never personal data. `rooms` are the audiences of the live feed: "ops" is 
 operators, finance), "dealer:<id>" is everybody of one dealer.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 
@@ -26,7 +26,7 @@ class Event:
         return ("ops", f"dealer:{dealer_id}") if dealer_id else ("ops",)
 
     def payload(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,7 @@ class OrderPlaced(Event):
     channel: str
     shop: str
     division_code: str
+    region: str
     paid_fen: int
     units: int
     live_session: str = ""

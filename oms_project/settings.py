@@ -13,6 +13,7 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -171,6 +172,7 @@ LANGUAGE_CODE = "zh-hans"
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = "oms_project.formats"
 LOCALE_PATHS = [BASE_DIR / "oms_project" / "locale"]
 
 STATIC_URL = "/static/"
@@ -179,12 +181,14 @@ STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns about a root 
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-Q_CLUSTER = {
+TASK_WORKERS: int = env.int("YIPAN_TASK_WORKERS", default=2)
+TASK_SECONDS = 60  # a task that takes longer is ended and tried again
+Q_CLUSTER: dict[str, Any] = {
     "name": "yipan",
     "orm": "default",
-    "workers": env.int("YIPAN_TASK_WORKERS", default=2),
-    "queue_limit": env.int("YIPAN_TASK_WORKERS", default=2),
-    "timeout": 60,
+    "workers": TASK_WORKERS,
+    "queue_limit": TASK_WORKERS,
+    "timeout": TASK_SECONDS,
     "retry": 180,
     "bulk": 1,
     "max_attempts": 5,
@@ -241,4 +245,38 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"yipan": {"level": env.str("LOG_LEVEL", default="INFO")}, "django-q": {"level": "WARNING"}},
+}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "一盘",
+    "SITE_HEADER": "一盘",
+    "SITE_SUBHEADER": "全渠道订单中台",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": "/admin/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("oms_project/favicon.svg")},
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {  # a calm teal: red, orange and green stay free for what they mean
+        "primary": {
+            "50": "oklch(98.4% .014 180.72)",
+            "100": "oklch(95.3% .051 180.801)",
+            "200": "oklch(91% .096 180.426)",
+            "300": "oklch(85.5% .138 181.071)",
+            "400": "oklch(77.7% .152 181.912)",
+            "500": "oklch(70.4% .14 182.503)",
+            "600": "oklch(60% .118 184.704)",
+            "700": "oklch(51.1% .096 186.391)",
+            "800": "oklch(43.7% .078 188.216)",
+            "900": "oklch(38.6% .063 188.416)",
+            "950": "oklch(27.7% .046 192.524)",
+        }
+    },
+    "STYLES": [lambda request: static("oms_project/admin.css")],
+    "SCRIPTS": [lambda request: static("oms_project/admin.js")],
+    "SIDEBAR": {"show_search": True, "navigation": "oms_project.admin_site.navigation"},
+    "DASHBOARD_CALLBACK": "oms_project.admin_site.dashboard",
 }

@@ -26,6 +26,7 @@ FLOORS = {
     "oms_project.money": -1,
     "oms_project.refusal": -1,
     "oms_project.sealed": -1,
+    "oms_project.readonly": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
     "dealers": [{"directory"}, {"settlement", "insights"}, {"management"}],
@@ -38,6 +39,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"dispatch"},
         {"fulfilment"},
         {"live"},
+        {"desk"},
         {"aftersales"},
         {"management"},
     ],

@@ -4,7 +4,7 @@ Lists are pages by falling id: `before` is the last id seen, `next_before` the n
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -24,6 +24,7 @@ from bots.transports.wechat import openid_for
 from dealers.directory import actions as directory_actions
 from dealers.directory import queries as directory
 from dealers.directory.login import check_credentials
+from dealers.models import Staff
 from dealers.settlement import actions as settlement_actions
 from dealers.settlement import queries as settlement
 from oms_project.refusal import NotFound, Refusal
@@ -42,8 +43,13 @@ COUNTING = frozenset({"admin", "finance", "owner"})
 class Door(APIView):
     """The common manners of all views: roles, strict input, pages."""
 
-    permission_classes: ClassVar = [HasRole]
+    permission_classes: list[Any] = [HasRole]
     roles: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def staff(self) -> Staff:
+        """The person who calls; HasRole has let them in."""
+        return cast(Staff, self.request.user)
 
     def read(self, shape: type[Serializer[Any]], data: Any) -> dict[str, Any]:
         """The validated input. Raises ValidationError naming each wrong or unknown field."""
@@ -69,8 +75,8 @@ _PAGED = [OpenApiParameter("before", int), OpenApiParameter("limit", int)]
 
 
 class Login(Door):
-    permission_classes: ClassVar = [AllowAny]
-    authentication_classes: ClassVar = []
+    permission_classes: list[Any] = [AllowAny]
+    authentication_classes: list[Any] = []
 
     @extend_schema(request=shapes.LoginInput, responses=shapes.SessionRecord, summary="手机号登录", auth=[])
     def post(self, request: Request) -> Response:
@@ -80,8 +86,8 @@ class Login(Door):
 
 
 class WeChatLogin(Door):
-    permission_classes: ClassVar = [AllowAny]
-    authentication_classes: ClassVar = []
+    permission_classes: list[Any] = [AllowAny]
+    authentication_classes: list[Any] = []
 
     @extend_schema(request=shapes.CodeInput, responses=shapes.SessionRecord, summary="微信登录（wx.login）", auth=[])
     def post(self, request: Request) -> Response:
@@ -96,7 +102,7 @@ class Me(Door):
 
     @extend_schema(responses=shapes.StaffRecord, summary="我是谁")
     def get(self, request: Request) -> Response:
-        return self.show(shapes.StaffRecord, request.user)
+        return self.show(shapes.StaffRecord, self.staff)
 
 
 class BindWeChat(Door):
@@ -105,8 +111,8 @@ class BindWeChat(Door):
     @extend_schema(request=shapes.CodeInput, responses=shapes.StaffRecord, summary="绑定微信")
     def post(self, request: Request) -> Response:
         openid = openid_for(self.read(shapes.CodeInput, request.data)["code"])
-        directory_actions.bind_wechat(staff=request.user, openid=openid)
-        return self.show(shapes.StaffRecord, request.user)
+        directory_actions.bind_wechat(staff=self.staff, openid=openid)
+        return self.show(shapes.StaffRecord, self.staff)
 
 
 class Logout(Door):
@@ -115,7 +121,7 @@ class Logout(Door):
     @extend_schema(request=None, responses={204: None}, summary="退出全部设备")
     def post(self, request: Request) -> Response:
         self.read(shapes.StrictSerializer, request.data)
-        directory_actions.end_sessions(staff=request.user)
+        directory_actions.end_sessions(staff=self.staff)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -125,7 +131,7 @@ class SocketTicket(Door):
     @extend_schema(request=None, responses=shapes.TicketRecord, summary="领取实时连接票据（一次性，60 秒）")
     def post(self, request: Request) -> Response:
         self.read(shapes.StrictSerializer, request.data)
-        ticket = tickets.issue_ticket(staff=request.user, at=timezone.now())
+        ticket = tickets.issue_ticket(staff=self.staff, at=timezone.now())
         return Response({"ticket": ticket, "expires_in": int(tickets.LIFE.total_seconds())})
 
 
@@ -135,7 +141,7 @@ class Offers(Door):
     @extend_schema(parameters=_PAGED, responses=shapes.OfferPage, summary="待接单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.ListInput, request.query_params.dict())
-        return self.page(dispatch.open_offers(request.user), shapes.OfferRecord, asked)
+        return self.page(dispatch.open_offers(self.staff), shapes.OfferRecord, asked)
 
 
 class OneOffer(Door):
@@ -143,11 +149,11 @@ class OneOffer(Door):
 
     @extend_schema(responses=shapes.OfferRecord, summary="一张要约")
     def get(self, request: Request, offer_no: str) -> Response:
-        return self.show(shapes.OfferRecord, dispatch.offer_for(staff=request.user, offer_no=offer_no))
+        return self.show(shapes.OfferRecord, dispatch.offer_for(staff=self.staff, offer_no=offer_no))
 
     def answer(self, act: Callable[..., Any], offer_no: str, shape: type[Serializer[Any]]) -> Response:
         """Answer an offer and show it; a refusal carries the offer as it is now."""
-        staff = self.request.user
+        staff = self.staff
         dispatch.offer_for(staff=staff, offer_no=offer_no)
         given = self.read(shape, self.request.data)
         try:
@@ -161,7 +167,7 @@ class OneOffer(Door):
 
 
 class AcceptOffer(OneOffer):
-    http_method_names: ClassVar = ["post", "options"]
+    http_method_names = ["post", "options"]
 
     @extend_schema(request=shapes.VersionInput, responses=shapes.OfferRecord, summary="接单")
     def post(self, request: Request, offer_no: str) -> Response:
@@ -169,7 +175,7 @@ class AcceptOffer(OneOffer):
 
 
 class DeclineOffer(OneOffer):
-    http_method_names: ClassVar = ["post", "options"]
+    http_method_names = ["post", "options"]
 
     @extend_schema(request=shapes.DeclineInput, responses=shapes.OfferRecord, summary="拒单")
     def post(self, request: Request, offer_no: str) -> Response:
@@ -182,7 +188,7 @@ class Works(Door):
     @extend_schema(parameters=[*_PAGED, OpenApiParameter("state", str)], responses=shapes.WorkPage, summary="我的履约单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.WorkListInput, request.query_params.dict())
-        works = fulfilment.works_with_details(request.user)
+        works = fulfilment.works_with_details(self.staff)
         if asked["state"]:
             works = works.filter(state=asked["state"])
         return self.page(works, shapes.WorkRecord, asked)
@@ -193,37 +199,57 @@ class OneWork(Door):
 
     @extend_schema(responses=shapes.WorkRecord, summary="一张履约单")
     def get(self, request: Request, fo_no: str) -> Response:
-        return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=request.user, fo_no=fo_no))
+        return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=self.staff, fo_no=fo_no))
 
 
 class WorkStep(OneWork):
     """A step of the work: one view class per step, differing in action and input only."""
 
-    http_method_names: ClassVar = ["post", "options"]
+    http_method_names = ["post", "options"]
     act: ClassVar[Callable[..., Any]]
     shape: ClassVar[type[Serializer[Any]]] = shapes.VersionInput
 
+    def prepare(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The validated input as the action wants it."""
+        return given
+
     def post(self, request: Request, fo_no: str) -> Response:
-        fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
+        fulfilment.work_with_details(staff=self.staff, fo_no=fo_no)
         given = self.read(self.shape, request.data)
         try:
-            type(self).act(fo_no=fo_no, staff=request.user, at=timezone.now(), **given)
+            type(self).act(fo_no=fo_no, staff=self.staff, at=timezone.now(), **self.prepare(given))
         except NotFound:
             raise
         except Refusal as refusal:
-            fresh = fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
+            fresh = fulfilment.work_with_details(staff=self.staff, fo_no=fo_no)
             raise StaleRecord(refusal, shapes.WorkRecord(fresh, context={"request": request}).data) from refusal
-        return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=request.user, fo_no=fo_no))
+        return self.show(shapes.WorkRecord, fulfilment.work_with_details(staff=self.staff, fo_no=fo_no))
 
 
-def _step(name: str, act: Callable[..., Any], summary: str, shape: type[Serializer[Any]] = shapes.VersionInput) -> type[WorkStep]:
-    view = type(name, (WorkStep,), {"act": staticmethod(act), "shape": shape})
+class VisitStep(WorkStep):
+    """A step that may name an installer, by number."""
+
+    def prepare(self, given: dict[str, Any]) -> dict[str, Any]:
+        installer = directory.staff_by_id(given["installer"]) if given["installer"] else None
+        if given["installer"] and installer is None:
+            raise Refusal("找不到这位安装师傅")
+        return {**given, "installer": installer}
+
+
+def _step(
+    name: str,
+    act: Callable[..., Any],
+    summary: str,
+    shape: type[Serializer[Any]] = shapes.VersionInput,
+    base: type[WorkStep] = WorkStep,
+) -> type[WorkStep]:
+    view = type(name, (base,), {"act": staticmethod(act), "shape": shape})
     return extend_schema(request=shape, responses=shapes.WorkRecord, summary=summary)(view)
 
 
 ShipWork = _step("ShipWork", fulfilment_actions.ship_work, "发货", shapes.ShipInput)
 DeliverWork = _step("DeliverWork", fulfilment_actions.deliver_work, "送达")
-ScheduleVisit = _step("ScheduleVisit", fulfilment_actions.schedule_visit, "预约上门", shapes.ScheduleInput)
+ScheduleVisit = _step("ScheduleVisit", fulfilment_actions.schedule_visit, "预约上门", shapes.ScheduleInput, VisitStep)
 InstallWork = _step("InstallWork", fulfilment_actions.install_work, "安装完成")
 CompleteWork = _step("CompleteWork", fulfilment_actions.complete_work, "凭核销码完工", shapes.CompleteInput)
 ConfirmCancel = _step("ConfirmCancel", fulfilment_actions.confirm_cancel, "同意取消")
@@ -235,8 +261,8 @@ class Receiver(Door):
     @extend_schema(request=None, responses=shapes.ReceiverRecord, summary="查看收件人（每次查看都有记录）")
     def post(self, request: Request, fo_no: str) -> Response:
         self.read(shapes.StrictSerializer, request.data)
-        fulfilment.work_with_details(staff=request.user, fo_no=fo_no)
-        receiver = lifecycle_actions.reveal_receiver(fo_no=fo_no, staff=request.user, door="api", at=timezone.now())
+        fulfilment.work_with_details(staff=self.staff, fo_no=fo_no)
+        receiver = lifecycle_actions.reveal_receiver(fo_no=fo_no, staff=self.staff, door="api", at=timezone.now())
         return self.show(shapes.ReceiverRecord, receiver)
 
 
@@ -246,7 +272,7 @@ class Statements(Door):
     @extend_schema(parameters=_PAGED, responses=shapes.StatementPage, summary="结算单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.ListInput, request.query_params.dict())
-        return self.page(settlement.statements_for(request.user), shapes.StatementRecord, asked)
+        return self.page(settlement.statements_for(self.staff), shapes.StatementRecord, asked)
 
 
 class OneStatement(Door):
@@ -254,7 +280,7 @@ class OneStatement(Door):
 
     @extend_schema(responses=shapes.StatementRecord, summary="一张结算单")
     def get(self, request: Request, statement_no: str) -> Response:
-        return self.show(shapes.StatementRecord, settlement.statement_for(staff=request.user, statement_no=statement_no))
+        return self.show(shapes.StatementRecord, settlement.statement_for(staff=self.staff, statement_no=statement_no))
 
 
 class ConfirmStatement(Door):
@@ -263,6 +289,6 @@ class ConfirmStatement(Door):
     @extend_schema(request=None, responses=shapes.StatementRecord, summary="确认结算单")
     def post(self, request: Request, statement_no: str) -> Response:
         self.read(shapes.StrictSerializer, request.data)
-        settlement.statement_for(staff=request.user, statement_no=statement_no)
-        settlement_actions.confirm_statement(statement_no=statement_no, staff=request.user, at=timezone.now())
-        return self.show(shapes.StatementRecord, settlement.statement_for(staff=request.user, statement_no=statement_no))
+        settlement.statement_for(staff=self.staff, statement_no=statement_no)
+        settlement_actions.confirm_statement(statement_no=statement_no, staff=self.staff, at=timezone.now())
+        return self.show(shapes.StatementRecord, settlement.statement_for(staff=self.staff, statement_no=statement_no))

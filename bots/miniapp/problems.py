@@ -73,7 +73,7 @@ def as_problem(error: Exception, context: dict[str, Any]) -> Response:
         case exceptions.ValidationError():
             return _answer(problem(400, "有字段不符合要求", "invalid", errors=error.get_full_details()))
         case exceptions.Throttled():
-            wait = {"Retry-After": str(int(error.wait or 1))}
+            wait = {"Retry-After": str(int(getattr(error, "wait", None) or 1))}
             return _answer(problem(429, code="throttled"), wait)
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return _answer(problem(401, str(error.detail), "not_authenticated"), {"WWW-Authenticate": "Bearer"})

@@ -48,7 +48,7 @@ def member_for(staff: Staff) -> Member:
 
 
 class FeedSocket(AsyncWebsocketConsumer):
-    channel_layer_alias = None
+    channel_layer_alias = None  # type: ignore[assignment]
 
     async def connect(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []

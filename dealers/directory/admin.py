@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminPasswordWidget
 
 from dealers.directory import actions as directory
 from dealers.directory.models import Dealer, Division, ServiceArea, Skill, Staff
@@ -51,11 +52,11 @@ class DivisionAdmin(ModelAdmin):
 class StaffForm(forms.ModelForm):
     """A person; the password is set here and never shown."""
 
-    new_password = forms.CharField(label="新密码", required=False, widget=forms.PasswordInput(render_value=False), min_length=8)
+    new_password = forms.CharField(label="新密码", required=False, widget=UnfoldAdminPasswordWidget, min_length=8)
 
     class Meta:
         model = Staff
-        fields = ("phone", "name", "role", "dealer", "is_active", "is_staff", "is_superuser", "user_permissions")
+        fields = ("phone", "name", "role", "dealer", "is_active", "is_staff", "is_superuser")
 
     def save(self, commit: bool = True) -> Staff:
         staff: Staff = super().save(commit=False)
@@ -79,7 +80,6 @@ class StaffAdmin(ModelAdmin):
     list_select_related = ("dealer",)
     search_fields = ("name", "phone__exact")
     autocomplete_fields = ("dealer",)
-    filter_horizontal = ("user_permissions",)
     actions = ("end_sessions",)
 
     @admin.display(description="手机号")

@@ -1,10 +1,13 @@
 """Who the dealers are, where they work and what they can do; and everybody who logs in."""
 
+from collections.abc import Iterator
 from datetime import time
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 
 class Division(models.Model):
@@ -149,6 +152,18 @@ class Staff(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_session_auth_hash(self) -> str:
+        """Binds login cookies to the password and the session version: raising either ends them."""
+        return salted_hmac("dealers.staff.session", f"{self.password}:{self.session_version}", algorithm="sha256").hexdigest()
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        for secret in settings.SECRET_KEY_FALLBACKS:
+            content = f"{self.password}:{self.session_version}"
+            yield salted_hmac("dealers.staff.session", content, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def is_hq(self) -> bool:

@@ -14,6 +14,7 @@ from unfold.forms import ActionForm
 from inventory.ledger import actions
 from inventory.ledger.models import Level, Movement, Node
 from inventory.ledger.rules import NewMovement
+from oms_project.readonly import ReadOnlyAdmin
 from oms_project.refusal import Refusal
 
 
@@ -33,7 +34,7 @@ class AdjustmentForm(ActionForm):
 
     quantity = forms.IntegerField(label="调整数量（可为负）", required=False)
     reason = forms.CharField(label="原因", max_length=120, required=False)
-    token = forms.CharField(widget=forms.HiddenInput, required=False, initial=lambda: uuid4().hex)
+    token = forms.CharField(label="", widget=forms.HiddenInput, required=False, initial=lambda: uuid4().hex)
 
 
 @admin.register(Level)
@@ -87,17 +88,8 @@ class LevelAdmin(ModelAdmin):
 
 
 @admin.register(Movement)
-class MovementAdmin(ModelAdmin):
+class MovementAdmin(ReadOnlyAdmin):
     list_display = ["moved_at", "node", "sku", "kind", "quantity", "reason", "actor", "source_key"]
     list_select_related = ["node", "sku"]
     list_filter = ["kind"]
     search_fields = ["source_key", "sku__code", "node__code"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from django.db.models import F
+
 from inventory.ledger import statements
 from inventory.ledger.models import Level
 
@@ -50,3 +52,14 @@ def decomposition(*, node_ids: Collection[int] | None = None, sku_ids: Collectio
 def drift() -> list[Drift]:
     """Every place where on_hand ≠ Σ movements or held ≠ Σ open reservations; empty when the books agree."""
     return [Drift(*row) for row in statements.read_drift()]
+
+
+def stock_alarms(*, limit: int) -> list[Decomposition]:
+    """Places where what is free has fallen to the safety stock or below it, the worst first.
+
+    Places without a safety stock give no alarm: nobody asked to be warned of them.
+    """
+    short = Level.objects.filter(safety_stock__gt=0, on_hand__lte=F("held") + F("safety_stock"), node__is_active=True)
+    columns = ("node_id", "node__name", "sku_id", "sku__code", "on_hand", "held", "safety_stock")
+    worst = short.order_by(F("on_hand") - F("held") - F("safety_stock"), "id")
+    return [Decomposition(*row) for row in worst.values_list(*columns)[:limit]]

@@ -29,7 +29,7 @@ def hold(*, wants: Sequence[Want], at: datetime, expires_at: datetime | None = N
         return frozenset([bill] if statements.hold_one(bill, place, quantity, at, expires_at) else [])
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def _hold_many(demand: Demand, at: datetime, expires_at: datetime | None) -> frozenset[str]:
     places = sorted({place for wanted in demand.values() for place in wanted})
     levels, holding = statements.lock_free(places, list(demand))
@@ -42,7 +42,7 @@ def _hold_many(demand: Demand, at: datetime, expires_at: datetime | None) -> fro
     return frozenset(winners) | holding
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def release(*, bills: Sequence[str], at: datetime) -> int:
     """Give up what the bills hold; returns how many reservations were open. A repetition returns 0."""
     if not bills:
@@ -51,7 +51,7 @@ def release(*, bills: Sequence[str], at: datetime) -> int:
     return statements.close(bills, "released", at, leaves=False)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def consume(*, bills: Sequence[str], actor: str, at: datetime) -> int:
     """Ship what the bills hold: on_hand and held fall together and the shipments are written.
 

@@ -7,6 +7,7 @@ decided by the offer's number, so that a restarted demo goes on as it would have
 import logging
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
@@ -32,7 +33,7 @@ def answer_offers(*, at: datetime) -> int:
         mood, patience = luck.random(), timedelta(seconds=luck.uniform(2, 25) * settings.DEMO_PACE)
         if mood >= ACCEPTS + DECLINES or offer.opened_at + patience > at:
             continue
-        clerk = Staff.objects.filter(dealer_id=offer.dealer_id, role=Staff.Role.CLERK, is_active=True).first()
+        clerk = Staff.objects.filter(dealer=offer.dealer_id, role=Staff.Role.CLERK, is_active=True).first()
         if clerk is None:
             continue
         try:
@@ -54,7 +55,7 @@ def do_the_work(*, at: datetime) -> int:
         due = FulfillmentOrder.objects.filter(state=state, moved_at__lte=at - timedelta(seconds=seconds * settings.DEMO_PACE))
         due = due.exclude(dealer__code=brand.PLAYED_DEALER).select_related("dealer")
         for work in due.order_by("moved_at")[:_BATCH]:
-            worker = Staff.objects.filter(dealer_id=work.dealer_id, role__in=["owner", "admin"], is_active=True).first()
+            worker = Staff.objects.filter(dealer=work.dealer, role__in=["owner", "admin"], is_active=True).first()
             if worker is None:
                 continue
             try:
@@ -66,7 +67,7 @@ def do_the_work(*, at: datetime) -> int:
 
 
 def _step(work: FulfillmentOrder, worker: Staff, at: datetime) -> None:
-    common = {"fo_no": work.fo_no, "staff": worker, "at": at}
+    common: dict[str, Any] = {"fo_no": work.fo_no, "staff": worker, "at": at}
     match work.state:
         case "accepted" if work.needs_install and work.dealer_id:
             fulfilment.ship_work(carrier="self", tracking_no="", **common)
@@ -75,7 +76,7 @@ def _step(work: FulfillmentOrder, worker: Staff, at: datetime) -> None:
         case "shipped":
             fulfilment.deliver_work(**common)
         case "delivered" if work.needs_install:
-            visit = {"visit_from": at + timedelta(minutes=1), "visit_to": at + timedelta(hours=2)}
+            visit: dict[str, Any] = {"visit_from": at + timedelta(minutes=1), "visit_to": at + timedelta(hours=2)}
             fulfilment.schedule_visit(**visit, **common)
             fulfilment.install_work(**common)
         case "delivered" | "installed":

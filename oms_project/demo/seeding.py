@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, time
+from typing import Any
 
 from django.db import transaction
 
@@ -105,8 +106,8 @@ def _nodes(dealers: list[Dealer]) -> list[Node]:
             kind=kind,
             division_code=division,
             dealer=dealer,
-            lng=places[division].lng,
-            lat=places[division].lat,
+            lng=places[division].lng or 0.0,
+            lat=places[division].lat or 0.0,
         )
         for code, name, kind, division, dealer in rows
     )
@@ -171,14 +172,14 @@ def _rules(at: datetime) -> None:
             LadderStep(policy=ladder, position=3, target="hq", seconds=60, max_offers=1),
         ]
     )
-    dealer_rules = [
+    dealer_rules: list[tuple[str, str, str, str, int, str, dict[str, Any]]] = [
         ("SVC-BASE", "基础服务费", "service_fee", "fixed", 2000, "0", {}),
         ("SVC-INST", "安装服务费", "service_fee", "per_unit", 6000, "0", {"needs_install": True}),
         ("COM-STD", "标准佣金", "commission", "percent", 0, "6", {"group": "commission", "priority": 1}),
         ("COM-GOLD", "金牌佣金", "commission", "percent", 0, "8", {"group": "commission", "priority": 5, "dealer_tier": "gold"}),
         ("DIFF-STD", "差价返还", "price_diff", "price_diff", 0, "30", {}),
     ]
-    published = {"effective_from": at.replace(month=1, day=1, hour=0, minute=0), "state": "published"}
+    published: dict[str, Any] = {"effective_from": at.replace(month=1, day=1, hour=0, minute=0), "state": "published"}
     SplitRule.objects.bulk_create(
         SplitRule(code=code, name=name, component=component, mode=mode, amount_fen=amount, percent=percent, **extra, **published)
         for code, name, component, mode, amount, percent, extra in dealer_rules

@@ -1,28 +1,13 @@
 """The event log and its dead letters: to read, and to retry."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 
 from oms_project.journal import actions as journal
 from oms_project.journal.models import Delivery, Entry
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """Nobody adds, changes or deletes here."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from oms_project.readonly import ReadOnlyAdmin
 
 
 @admin.register(Entry)
@@ -30,8 +15,6 @@ class EntryAdmin(ReadOnlyAdmin):
     list_display = ("id", "recorded_at", "name", "subject", "actor")
     list_filter = ("name",)
     search_fields = ("subject__exact",)
-    show_full_result_count = False
-    list_per_page = 50
 
 
 @admin.register(Delivery)
@@ -39,7 +22,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("entry", "subscriber", "due_at", "tries", "parked_at", "last_error")
     list_filter = (("parked_at", admin.EmptyFieldListFilter), "subscriber")
     list_select_related = ("entry",)
-    show_full_result_count = False
     actions = ("retry",)
 
     @admin.action(description="重新投递所选", permissions=["view"])

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import psycopg
 from django.db import connection
@@ -66,13 +67,21 @@ class Bell:
             self._changed.notify_all()
 
     def _watch_file(self) -> None:
-        with sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None) as file:
-            seen = None
-            while not self._stopping.wait(_SQLITE_POLL_SECONDS):
-                version = file.execute("PRAGMA data_version").fetchone()[0]
-                if version != seen:
-                    seen = version
-                    self._count()
+        while not self._stopping.is_set():
+            try:
+                with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as file:
+                    self._watch_version(file)
+            except sqlite3.Error as error:
+                log.warning("journal bell lost its database: %s", type(error).__name__)
+                self._stopping.wait(1.0)
+
+    def _watch_version(self, file: sqlite3.Connection) -> None:
+        seen = None
+        while not self._stopping.wait(_SQLITE_POLL_SECONDS):
+            version = file.execute("PRAGMA data_version").fetchone()[0]
+            if version != seen:
+                seen = version
+                self._count()
 
     def _connect(self) -> psycopg.Connection:
         params = {

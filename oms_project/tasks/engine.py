@@ -40,7 +40,7 @@ class Engine:
     """Starts its threads, replaces the dead and the stuck within a second or two, and stops in order."""
 
     def __init__(self, *, pump_loops: int = 2, with_queue: bool = True, on_beat: Callable[[], None] | None = None) -> None:
-        workers = int(settings.Q_CLUSTER["workers"])
+        workers = settings.TASK_WORKERS
         self.shelf = Shelf(workers)
         self.posts: dict[str, Post] = {}
         self._on_beat = on_beat

@@ -9,10 +9,10 @@ import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
 from django_q.brokers.orm import ORM
-from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
@@ -80,4 +80,4 @@ def free(row_ids: Collection[int], *, due_at: datetime) -> int:
 
 def free_all(*, at: datetime) -> int:
     """Make every row due that a killed cluster held; parked rows stay parked."""
-    return OrmQ.objects.filter(lock__gt=at, lock__lte=at + timedelta(seconds=Conf.RETRY + 60)).update(lock=at)
+    return OrmQ.objects.filter(lock__gt=at, lock__lte=at + timedelta(seconds=settings.Q_CLUSTER["retry"] + 60)).update(lock=at)

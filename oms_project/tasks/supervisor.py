@@ -148,9 +148,9 @@ class Supervisor:
     """Runs until SIGINT or SIGTERM. Companions are further management commands that keep its manners."""
 
     def __init__(self, door: socket.socket, *, web: int, work: int, companions: Sequence[str] = ()) -> None:
-        number = int(settings.Q_CLUSTER["workers"])
+        number = settings.TASK_WORKERS
         self.guard = threading.Lock()
-        self.pulse = Pulse(workers=number, task_seconds=float(settings.Q_CLUSTER["timeout"]))
+        self.pulse = Pulse(workers=number, task_seconds=float(settings.TASK_SECONDS))
         self.queue = Child("queue", ["queue"], stale=float("inf"), on_line=self._hear)
         os.set_inheritable(door.fileno(), True)
         fd = door.fileno()

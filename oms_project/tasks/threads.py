@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from django.conf import settings
 from django.utils import timezone
-from django_q.conf import Conf
 from django_q.exceptions import TimeoutException
 from django_q.monitor import monitor
 from django_q.pusher import pusher
@@ -28,7 +28,7 @@ from oms_project.tasks.queue import QueueBroker
 
 log = logging.getLogger("yipan.tasks")
 _LOOK_SECONDS = 0.5
-TASK_SECONDS = float(Conf.TIMEOUT or 60)
+TASK_SECONDS = float(settings.TASK_SECONDS)
 
 
 class Shelf:

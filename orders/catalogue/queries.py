@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 
-from orders.catalogue.models import ProductPart
+from orders.catalogue import statements
 from orders.catalogue.rules import Part
 
 _KEPT_SECONDS = 5.0
@@ -33,7 +33,6 @@ def forget() -> None:
 
 def _parts(codes: Collection[str]) -> dict[str, tuple[Part, ...]]:
     found: dict[str, list[Part]] = {}
-    parts = ProductPart.objects.filter(product__code__in=list(codes), product__is_active=True, sku__is_active=True)
-    for code, sku_id, quantity, weight in parts.order_by("pk").values_list("product__code", "sku_id", "quantity", "weight"):
+    for code, sku_id, quantity, weight in statements.read_parts(codes) if codes else ():
         found.setdefault(code, []).append(Part(sku_id, quantity, weight))
     return {code: tuple(parts) for code, parts in found.items()}

@@ -62,7 +62,7 @@ class ReasonNeeded(Refusal):
 # Opening: from waiting orders to held stock, work and offers.
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
     """Decide waiting orders, hold their stock, open their work and ask the dealers; returns how many were routed.
 

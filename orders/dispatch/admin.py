@@ -1,18 +1,20 @@
 """Ladders to configure, and the offers as they stand: by deadline, with the operator's two buttons."""
 
-from typing import Any, cast
+from typing import cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 
 from dealers.models import Staff
 from inventory.models import Node
-from oms_project.money import yuan
+from oms_project.readonly import SteppedAdmin
 from oms_project.refusal import Refusal
 from orders.dispatch import actions as dispatch
 from orders.dispatch.models import LadderPolicy, LadderStep, Offer
@@ -46,31 +48,30 @@ class PlaceForm(ActionForm):
 
 
 @admin.register(Offer)
-class OfferAdmin(ModelAdmin):
-    list_display = ("offer_no", "dealer", "work_summary", "state", "round", "income_shown", "expires_at", "decline_reason")
+class OfferAdmin(SteppedAdmin):
+    list_display = ("offer_no", "dealer", "work_summary", "state", "round", "income_fen", "expires_at", "decline_reason")
     list_filter = ("state", "work__state", "decline_reason", "dealer")
     list_select_related = ("dealer", "work")
     search_fields = ("offer_no", "work__order__order_no")
     ordering = ("expires_at",)
     action_form = PlaceForm
     actions = ("withdraw", "place_by_hand")
+    fields = (
+        ("offer_no", "state"), ("work", "work_summary"), ("dealer", "node"), ("round", "ladder_step"),
+        ("income_fen", "income_told"),
+        ("opened_at", "expires_at"), ("answered_by", "answered_at"), ("decline_reason", "note"),
+    )  # fmt: skip
+    readonly_fields = ("work_summary", "income_told")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request, obj)
+    @admin.display(description="收入明细")
+    def income_told(self, offer: Offer) -> SafeString:
+        """How the income comes about, as it was promised; what an anchor earns is not the dealer's."""
+        mine = (part for part in offer.income if not part["payee"].startswith("anchor:"))
+        return format_html_join("", "<p>{}</p>", ((part["explain"],) for part in mine)) or mark_safe("—")
 
     @admin.display(description="货物")
     def work_summary(self, offer: Offer) -> str:
         return offer.work.summary
-
-    @admin.display(description="收入", ordering="income_fen")
-    def income_shown(self, offer: Offer) -> str:
-        return yuan(offer.income_fen)
 
     @admin.action(description="撤回要约（系统派给下一家）", permissions=["change"])
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
-from oms_project.journal.statements import read_time
+from oms_project.journal.statements import insert_of, read_time
 
 _CLOSED = (
     " RETURNING id, offer_no, work_id, dealer_id, opened_at, "
@@ -17,8 +17,7 @@ _CLOSED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NewOffer:
+class NewOffer(NamedTuple):
     """An offer about to be opened; `income` is JSON text."""
 
     offer_no: str
@@ -62,33 +61,27 @@ _AGAIN = (
 )
 
 
+_OFFER = {
+    "offer_no": "text",
+    "work_id": "bigint",
+    "dealer_id": "bigint",
+    "node_id": "bigint",
+    "round": "smallint",
+    "ladder_step": "smallint",
+    "income_fen": "bigint",
+    "income": "jsonb",
+    "expires_at": "timestamptz",
+    "opened_at": "timestamptz",
+}
+
+
 def insert_offers(offers: Sequence[NewOffer], opened_at: datetime, again: bool = False) -> dict[str, int]:
     """Open offers; offer_no → id. `again` reopens the offer of a dealer that was asked before, else that is an error."""
-    cast = "::jsonb" if connection.vendor == "postgresql" else ""
-    row = f"(%s, %s, %s, %s, %s, %s, 'pending', 1, %s, %s{cast}, %s, %s, '', '')"
-    opened = _when(opened_at)
+    rows = [(*offer, opened_at) for offer in offers]
+    constants = {"state": "'pending'", "version": "1", "decline_reason": "''", "note": "''"}
+    insert, values = insert_of("orders_offer", _OFFER, rows, constants)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orders_offer (offer_no, work_id, dealer_id, node_id, round, ladder_step, state, version, income_fen, "
-            f"income, opened_at, expires_at, decline_reason, note) VALUES {', '.join([row] * len(offers))} "
-            f"{_AGAIN if again else ''}RETURNING id, offer_no",
-            [
-                value
-                for offer in offers
-                for value in (
-                    offer.offer_no,
-                    offer.work_id,
-                    offer.dealer_id,
-                    offer.node_id,
-                    offer.round,
-                    offer.ladder_step,
-                    offer.income_fen,
-                    offer.income,
-                    opened,
-                    _when(offer.expires_at),
-                )
-            ],
-        )
+        cursor.execute(f"{insert} {_AGAIN if again else ''}RETURNING id, offer_no", values)
         return {offer_no: offer_id for offer_id, offer_no in cursor.fetchall()}
 
 

@@ -239,7 +239,11 @@ def on_order_finished_at_source(facts: Sequence[Fact], *, at: datetime) -> None:
 
 @transaction.atomic
 def on_refund_succeeded(facts: Sequence[Fact], *, at: datetime) -> None:
-    """Split each refund over the work that covers the refunded line, by the buyer's money of each."""
+    """Split each refund over the work that covers the refunded line, by the buyer's money of each.
+
+    Work that nobody accepted yet is told of too: its income is frozen by what the buyer paid, so the
+    refund must be remembered until it is accrued.
+    """
     lines = FulfillmentLine.objects.select_related("work", "order_line").filter(
         work__order_id__in={fact.payload["order_id"] for fact in facts}
     )
@@ -251,8 +255,7 @@ def on_refund_succeeded(facts: Sequence[Fact], *, at: datetime) -> None:
     for fact in facts:
         payload = fact.payload
         for work, part in _refund_parts(by_order.get(payload["order_id"], []), payload):
-            counts = work.accepted_at is not None and work.state != State.CANCELLED
-            if part and counts and (work.fo_no, payload["refund_key"]) not in told:
+            if part and work.state != State.CANCELLED and (work.fo_no, payload["refund_key"]) not in told:
                 told.add((work.fo_no, payload["refund_key"]))
                 events.append(
                     WorkRefunded(

@@ -141,6 +141,8 @@ def _fetch(keys: Collection[OrderKey], accounts: Mapping[int, ChannelAccount]) -
             return PassingFailure(f"取单出错：{type(error).__name__}")
 
     ordered = sorted(keys)
+    if len(ordered) == 1:
+        return {ordered[0]: ask(ordered[0])}
     with ThreadPoolExecutor(max_workers=min(FETCHERS, len(ordered)), thread_name_prefix="fetch") as pool:
         return dict(zip(ordered, pool.map(ask, ordered), strict=True))
 

@@ -1,6 +1,6 @@
 """Shops and their messages on screen. Bodies hold personal data and are never shown."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,6 +10,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from oms_project.readonly import SteppedAdmin, WordsFilter
 from oms_project.refusal import Refusal
 from orders.intake import actions
 from orders.intake.models import ChannelAccount, SourceMessage
@@ -61,25 +62,29 @@ class ChannelAccountAdmin(ModelAdmin):
         return masked(account.app_secret)
 
 
+OUTCOMES = {
+    "placed": "已进单", "held": "待审核", "unpaid": "未付款", "closed": "已关闭", "updated": "已更新", "unchanged": "无变化",
+    "older": "旧消息", "refund": "退款", "refunded": "已退款", "parked": "停放", "ignored": "不处理", "finished": "已完成",
+    "amended": "平台变更",
+}  # fmt: skip
+TAGS = {
+    "0": "地址校验", "100": "订单创建", "101": "订单支付", "102": "订单发货", "103": "交易完成", "105": "收件信息变更",
+    "106": "订单取消", "108": "部分发货", "109": "金额变更", "110": "风控", "111": "地址变更", "113": "备注变更",
+    "206": "退款成功",
+}  # fmt: skip
+
+
 @admin.register(SourceMessage)
-class SourceMessageAdmin(ModelAdmin):
+class SourceMessageAdmin(SteppedAdmin):
     list_display = ["received_at", "account", "tag", "external_id", "outcome", "tries", "due_at", "done_at", "last_error"]
     list_select_related = ["account"]
-    list_filter = ["outcome", "tag", "account"]
+    list_filter = [("outcome", WordsFilter), ("tag", WordsFilter), "account"]
+    words: ClassVar = {"outcome": OUTCOMES, "tag": TAGS}
     search_fields = ["=external_id", "=message_key"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    readonly_fields = [
+    fields = [
         "account", "message_key", "tag", "external_id", "received_at", "due_at", "done_at", "outcome", "tries", "last_error",
     ]  # fmt: skip
-    exclude = ["body_sealed", "detail_sealed"]
     actions = ["retry"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceMessage]:
         return super().get_queryset(request).defer("body_sealed", "detail_sealed")

@@ -28,7 +28,7 @@ class StillUnfixed(Refusal):
     """A hold whose cause still stands cannot be waved through."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def place_orders(*, orders: Sequence[ChannelOrder], actor: str, at: datetime) -> dict[str, str]:
     """Bring orders of a channel in: new ones are placed or held, known ones amended. Set-based.
 
@@ -43,7 +43,8 @@ def place_orders(*, orders: Sequence[ChannelOrder], actor: str, at: datetime) ->
     paid = {key: order for key, order in newest.items() if order.channel_status != "WAIT_PAY" and order.paid_at}
     if not paid:
         return {key[2]: outcome for key, outcome in outcomes.items()}
-    inserted = statements.insert_orders([_row(order, at) for order in paid.values()])
+    lines = [(key, line) for key, order in paid.items() for line in rules.explode(order.lines)]
+    inserted = statements.insert_orders([_row(order, at) for order in paid.values()], lines)
     facts: list[events.Event] = []
     if inserted:
         facts += _furnish(paid, inserted, outcomes, at)
@@ -64,8 +65,8 @@ def _row(order: ChannelOrder, at: datetime) -> tuple[object, ...]:
         rules.first_state(order),
         order.channel_status,
         order.source_updated_at,
-        statements.as_time(order.paid_at),
-        statements.as_time(at),
+        order.paid_at,
+        at,
         order.goods_fen,
         order.freight_fen,
         order.paid_fen,
@@ -92,10 +93,7 @@ def _sealed_receiver(receiver: Receiver | None) -> tuple[str, str, str, bool]:
 def _furnish(
     paid: Mapping[Key, ChannelOrder], inserted: Mapping[Key, int], outcomes: dict[Key, str], at: datetime
 ) -> list[events.Event]:
-    """Lines, holds and facts of orders just inserted."""
-    lines = [(inserted[key], line) for key in inserted for line in rules.explode(paid[key].lines)]
-    if lines:
-        statements.insert_lines(lines)
+    """Holds and facts of orders just inserted."""
     holds: list[OrderHold] = []
     facts: list[events.Event] = []
     for key, order_id in inserted.items():
@@ -119,6 +117,7 @@ def _furnish(
                     channel=order.channel,
                     shop=order.shop,
                     division_code=order.division_code,
+                    region=order.region,
                     paid_fen=order.paid_fen,
                     units=units,
                     live_session=order.live_session,
@@ -206,6 +205,7 @@ def _placed(order: Order) -> events.OrderPlaced:
         channel=order.channel,
         shop=order.shop,
         division_code=order.division_code,
+        region=order.region,
         paid_fen=order.paid_fen,
         units=sum(order.lines.values_list("quantity", flat=True)),
         live_session=order.live_session,
@@ -326,13 +326,13 @@ def retry_review(*, order: Order, staff: Staff, at: datetime) -> bool:
     return bool(placed)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def take_for_routing(*, order_ids: Sequence[int], at: datetime) -> list[OrderToRoute]:
     """Take orders that wait for routing, in one compare-and-swap; others are silently absent."""
     return statements.take_orders_for_routing(order_ids) if order_ids else []
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Sequence[str]], at: datetime, actor: str) -> None:
     """No plan holds for these taken orders now: they wait for stock, rules or a person."""
     ids = [order.order_id for order in orders]
@@ -349,12 +349,10 @@ def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Seq
     journal.record(*facts, actor=actor, at=at)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def open_works(*, works: Sequence[NewWork], at: datetime) -> dict[str, int]:
     """Open pieces of work with their lines, set-based; returns fo_no → id."""
-    ids = statements.insert_works(works, at)
-    statements.insert_work_lines([(ids[work.fo_no], *line) for work in works for line in work.lines])
-    return ids
+    return statements.insert_works(works, at)
 
 
 @transaction.atomic

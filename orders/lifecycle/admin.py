@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from dealers.models import Division, Staff
 from oms_project.money import yuan
+from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, SteppedAdmin, WordsFilter
 from oms_project.refusal import Refusal
 from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.models import (
@@ -27,33 +27,8 @@ from orders.lifecycle.models import (
     Refund,
 )
 
+CHANNELS = {"doudian": "抖店"}
 _UNSPOKEN = {"市辖区", "县"}
-
-
-class ReadOnly(ModelAdmin):
-    """Nothing is added, changed or deleted by hand; actions may still be offered to those who may change."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ReadOnlyInline(TabularInline):
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class OrderLineInline(ReadOnlyInline):
@@ -63,6 +38,16 @@ class OrderLineInline(ReadOnlyInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
         return super().get_queryset(request).select_related("sku")
+
+
+class WorkInline(ReadOnlyInline):
+    model = FulfillmentOrder
+    fields = ["fo_no", "state", "dealer", "node", "summary", "paid_fen", "moved_at"]
+    ordering = ["pk"]
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FulfillmentOrder]:
+        return super().get_queryset(request).select_related("dealer", "node")
 
 
 class OrderHoldInline(ReadOnlyInline):
@@ -80,22 +65,19 @@ class RefundInline(ReadOnlyInline):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnly):
-    list_display = ["order_no", "state", "channel_status", "region", "receiver_masked", "paid_shown", "anchor", "placed_at"]
-    list_filter = ["state", "channel", "channel_status", "has_note"]
+class OrderAdmin(SteppedAdmin):
+    list_display = ["order_no", "state", "channel_status", "region", "receiver_masked", "paid_fen", "anchor", "placed_at"]
+    list_filter = ["state", ("channel", WordsFilter), "channel_status", "has_note"]
+    words: ClassVar = {"channel": CHANNELS}
     search_fields = ["order_no", "external_id"]
     ordering = ["-placed_at"]
     actions = ["reveal"]
-    inlines = [OrderLineInline, OrderHoldInline, RefundInline]
+    inlines = [OrderLineInline, WorkInline, OrderHoldInline, RefundInline]
     fields = [
-        "order_no", "channel", "shop", "external_id", "state", "channel_status", "paid_at", "placed_at", "goods_fen",
-        "freight_fen", "paid_fen", "refunded_fen", "division_code", "region", "receiver_masked", "has_note",
-        "live_session", "anchor",
+        ("order_no", "state"), ("channel", "shop"), ("external_id", "channel_status"), ("paid_at", "placed_at"),
+        ("goods_fen", "freight_fen"), ("paid_fen", "refunded_fen"), ("region", "division_code"), ("receiver_masked", "has_note"),
+        ("live_session", "anchor"),
     ]  # fmt: skip
-
-    @admin.display(description="实付", ordering="paid_fen")
-    def paid_shown(self, order: Order) -> str:
-        return yuan(order.paid_fen)
 
     @admin.action(description="查看收件人（留痕，一次一单）", permissions=["view"])
     def reveal(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
@@ -144,7 +126,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(OrderHold)
-class OrderHoldAdmin(ReadOnly):
+class OrderHoldAdmin(SteppedAdmin):
     list_display = [
         "order_no",
         "reason",
@@ -266,27 +248,31 @@ class FulfillmentLineInline(ReadOnlyInline):
 
 
 @admin.register(FulfillmentOrder)
-class FulfillmentOrderAdmin(ReadOnly):
-    list_display = ["fo_no", "state", "dealer", "node", "summary", "needs_install", "paid_shown", "opened_at", "moved_at"]
+class FulfillmentOrderAdmin(SteppedAdmin):
+    list_display = ["fo_no", "state", "dealer", "node", "summary", "needs_install", "paid_fen", "moved_at"]
     list_filter = ["state", "needs_install", "dealer"]
     list_select_related = ["dealer", "node"]
     search_fields = ["fo_no", "order__order_no"]
     ordering = ["-opened_at"]
     inlines = [FulfillmentLineInline]
     fields = [
-        "fo_no", "order", "node", "dealer", "state", "needs_install", "summary", "paid_fen",
-        "opened_at", "accepted_at", "moved_at",
+        ("fo_no", "state"), ("order", "paid_fen"), ("dealer", "node"), ("summary", "needs_install"), ("opened_at", "accepted_at"),
+        "moved_at",
     ]  # fmt: skip
 
-    @admin.display(description="实付分摊", ordering="paid_fen")
-    def paid_shown(self, work: FulfillmentOrder) -> str:
-        return yuan(work.paid_fen)
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = ["refund_key", "order", "external_line_id", "amount_fen", "refunded_at"]
+    list_select_related = ["order"]
+    search_fields = ["=refund_key", "=order__order_no"]
 
 
 @admin.register(ReceiverReveal)
-class ReceiverRevealAdmin(ReadOnly):
+class ReceiverRevealAdmin(SteppedAdmin):
     list_display = ["revealed_at", "staff", "order", "door"]
-    list_filter = ["door"]
+    list_filter = [("door", WordsFilter)]
+    words: ClassVar = {"door": {"admin": "后台", "api": "小程序", "chat": "群聊"}}
     list_select_related = ["staff", "order"]
     search_fields = ["order__order_no", "staff__name", "staff__phone"]
     ordering = ["-revealed_at"]

@@ -19,7 +19,7 @@ def works_for(staff: Staff) -> QuerySet[FulfillmentOrder]:
         return works.none()
     if staff.is_hq:
         return works
-    own = works.filter(dealer_id=staff.dealer_id).exclude(state__in=["waiting", "stuck"])
+    own = works.filter(dealer=staff.dealer).exclude(state__in=["waiting", "stuck"])
     if staff.role == Staff.Role.INSTALLER:
         return own.exclude(Q(state="offered") | Q(accepted_at=None))
     return own

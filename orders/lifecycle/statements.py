@@ -7,59 +7,104 @@ from typing import Any
 
 from django.db import connection
 
-from oms_project.journal.statements import read_time
+from oms_project.journal.statements import insert_of, read_time, rows_of
 from orders.lifecycle.rules import CountableLine, LineToRoute, NewWork, OrderToRoute, short_no
 
-ORDER_COLUMNS = (
-    "order_no, channel, shop, external_id, state, channel_status, source_updated_at, paid_at, placed_at, goods_fen, freight_fen, "
-    "paid_fen, division_code, region, receiver_sealed, receiver_masked, receiver_print, has_note, live_session, anchor"
-)
-_WIDTH = ORDER_COLUMNS.count(",") + 1
+OrderKey = tuple[str, str, str]  # channel, shop, external id
+_KEY = {"channel": "text", "shop": "text", "external_id": "text"}
+_ORDER = {
+    "order_no": "text",
+    **_KEY,
+    "state": "text",
+    "channel_status": "text",
+    "source_updated_at": "bigint",
+    "paid_at": "timestamptz",
+    "placed_at": "timestamptz",
+    "goods_fen": "bigint",
+    "freight_fen": "bigint",
+    "paid_fen": "bigint",
+    "division_code": "text",
+    "region": "text",
+    "receiver_sealed": "text",
+    "receiver_masked": "text",
+    "receiver_print": "text",
+    "has_note": "boolean",
+    "live_session": "text",
+    "anchor": "text",
+}
+_LINE = {
+    "position": "smallint",
+    "external_line_id": "text",
+    "sold_code": "text",
+    "title": "text",
+    "sku_id": "bigint",
+    "quantity": "integer",
+    "paid_fen": "bigint",
+}
+_UNTOUCHED = {"fulfilled_quantity": "0", "cancelled_quantity": "0", "refunded_fen": "0"}
+_WORK = {
+    "fo_no": "text",
+    "order_id": "bigint",
+    "node_id": "bigint",
+    "dealer_id": "bigint",
+    "state": "text",
+    "short_no": "integer",
+    "needs_install": "boolean",
+    "paid_fen": "bigint",
+    "summary": "text",
+    "opened_at": "timestamptz",
+    "accepted_at": "timestamptz",
+    "moved_at": "timestamptz",
+}
+_WORK_LINE = {"order_line_id": "bigint", "sku_id": "bigint", "quantity": "integer"}
 
 
 def _is_postgres() -> bool:
     return connection.vendor == "postgresql"
 
 
-def as_time(value: datetime | None) -> Any:
-    """A time as this database takes it through a raw cursor."""
-    return connection.ops.adapt_datetimefield_value(value) if value else None
+def insert_orders(rows: Sequence[tuple[Any, ...]], lines: Sequence[tuple[OrderKey, CountableLine]]) -> dict[OrderKey, int]:
+    """Insert orders that are not known yet, with their lines; (channel, shop, external_id) → id of those inserted.
 
-
-def insert_orders(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[str, str, str], int]:
-    """Insert orders that are not known yet; (channel, shop, external_id) → id of those inserted."""
-    row = "(" + ", ".join(["%s"] * _WIDTH) + ", 1, 0)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO orders_order ({ORDER_COLUMNS}, version, refunded_fen) VALUES {', '.join([row] * len(rows))} "
-            "ON CONFLICT (channel, shop, external_id) DO NOTHING RETURNING id, channel, shop, external_id",
-            [value for values in rows for value in values],
+    Lines of orders that were known already are left out.
+    """
+    insert, values = insert_of("orders_order", _ORDER, rows, {"version": "1", "refunded_fen": "0"})
+    insert += " ON CONFLICT (channel, shop, external_id) DO NOTHING RETURNING id, channel, shop, external_id"
+    if lines and _is_postgres():
+        given, more = rows_of(_KEY | _LINE, [(*key, *_line_values(line)) for key, line in lines])
+        insert = (
+            f"WITH o AS ({insert}), l AS (INSERT INTO orders_orderline (order_id, {', '.join(_LINE)}, {', '.join(_UNTOUCHED)}) "
+            f"SELECT o.id, {', '.join(f'v.{name}' for name in _LINE)}, 0, 0, 0 FROM {given} "
+            "JOIN o ON (o.channel, o.shop, o.external_id) = (v.channel, v.shop, v.external_id)) "
+            "SELECT id, channel, shop, external_id FROM o ORDER BY id"
         )
-        return {(channel, shop, external_id): order_id for order_id, channel, shop, external_id in cursor.fetchall()}
+        values = [*values, *more]
+    with connection.cursor() as cursor:
+        cursor.execute(insert, values)
+        inserted = {(channel, shop, external_id): order_id for order_id, channel, shop, external_id in cursor.fetchall()}
+    if not _is_postgres() and (fresh := [(inserted[key], line) for key, line in lines if key in inserted]):
+        insert_lines(fresh)
+    return inserted
+
+
+def _line_values(line: CountableLine) -> tuple[Any, ...]:
+    return (
+        line.position,
+        line.external_line_id,
+        line.sold_code,
+        line.title,
+        line.sku_id,
+        line.quantity,
+        line.paid_fen,
+    )
 
 
 def insert_lines(lines: Sequence[tuple[int, CountableLine]]) -> None:
     """Insert order lines, each given with its order's id."""
-    row = "(%s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0)"
+    rows = [(order_id, *_line_values(line)) for order_id, line in lines]
+    insert, values = insert_of("orders_orderline", {"order_id": "bigint"} | _LINE, rows, _UNTOUCHED)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orders_orderline (order_id, position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, "
-            f"fulfilled_quantity, cancelled_quantity, refunded_fen) VALUES {', '.join([row] * len(lines))}",
-            [
-                value
-                for order_id, line in lines
-                for value in (
-                    order_id,
-                    line.position,
-                    line.external_line_id,
-                    line.sold_code,
-                    line.title,
-                    line.sku_id,
-                    line.quantity,
-                    line.paid_fen,
-                )
-            ],
-        )
+        cursor.execute(insert, values)
 
 
 _TAKEN = "id, order_no, channel, shop, division_code, region, paid_fen, paid_at, placed_at, anchor"
@@ -111,44 +156,44 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
         for row in rows
     )
     paid_at = read_time(head[7] or head[8])
-    return OrderToRoute(*head[:7], paid_at, head[9], lines, head[21])
+    order_id, order_no, channel, shop, division_code, region, paid_fen = head[:7]
+    return OrderToRoute(order_id, order_no, channel, shop, division_code, region, paid_fen, paid_at, head[9], lines, head[21])
 
 
 def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:
-    """Insert pieces of work; fo_no → id."""
-    row = "(%s, %s, %s, %s, %s, 1, %s, %s, %s, %s, %s, %s, %s)"
-    opened = as_time(opened_at)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orders_fulfillmentorder (fo_no, order_id, node_id, dealer_id, state, version, short_no, needs_install, "
-            f"paid_fen, summary, opened_at, accepted_at, moved_at) VALUES {', '.join([row] * len(works))} RETURNING id, fo_no",
-            [
-                value
-                for work in works
-                for value in (
-                    work.fo_no,
-                    work.order_id,
-                    work.node_id,
-                    work.dealer_id,
-                    work.state,
-                    short_no(work.fo_no),
-                    work.needs_install,
-                    work.paid_fen,
-                    work.summary,
-                    opened,
-                    as_time(work.accepted_at),
-                    opened,
-                )
-            ],
+    """Insert pieces of work with their lines; fo_no → id."""
+    rows = [
+        (
+            work.fo_no,
+            work.order_id,
+            work.node_id,
+            work.dealer_id,
+            work.state,
+            short_no(work.fo_no),
+            work.needs_install,
+            work.paid_fen,
+            work.summary,
+            opened_at,
+            work.accepted_at,
+            opened_at,
         )
-        return {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
-
-
-def insert_work_lines(lines: Sequence[tuple[int, int, int, int]]) -> None:
-    """Insert (work id, order line id, sku id, quantity) rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orders_fulfillmentline (work_id, order_line_id, sku_id, quantity) VALUES "
-            + ", ".join(["(%s, %s, %s, %s)"] * len(lines)),
-            [value for line in lines for value in line],
+        for work in works
+    ]
+    lines = [(work.fo_no, *line) for work in works for line in work.lines]
+    insert, values = insert_of("orders_fulfillmentorder", _WORK, rows, {"version": "1"})
+    insert += " RETURNING id, fo_no"
+    if lines and _is_postgres():
+        given, more = rows_of({"fo_no": "text"} | _WORK_LINE, lines)
+        insert = (
+            f"WITH w AS ({insert}), l AS (INSERT INTO orders_fulfillmentline (work_id, {', '.join(_WORK_LINE)}) "
+            f"SELECT w.id, {', '.join(f'v.{name}' for name in _WORK_LINE)} FROM {given} JOIN w ON w.fo_no = v.fo_no) "
+            "SELECT id, fo_no FROM w"
         )
+        values = [*values, *more]
+    with connection.cursor() as cursor:
+        cursor.execute(insert, values)
+        ids = {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
+        if lines and not _is_postgres():
+            known = [(ids[fo_no], *line) for fo_no, *line in lines]
+            cursor.execute(*insert_of("orders_fulfillmentline", {"work_id": "bigint"} | _WORK_LINE, known))
+    return ids

@@ -17,7 +17,7 @@ from orders.routing.rules import Decision
 from orders.routing.statements import DecisionRow
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def save_decisions(*, decisions: Sequence[tuple[OrderToRoute, Decision, str, int]], at: datetime) -> None:
     """Keep (order, decision, fo_no when it was given to somebody else, round), each with all its candidates."""
     rows = [

@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin
 from dealers.models import Staff
 from inventory.models import Node
 from oms_project.money import yuan
+from oms_project.readonly import ReadOnlyAdmin
 from oms_project.refusal import Refusal
 from orders.routing import actions as routing
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
@@ -118,7 +119,7 @@ class FreightTemplateAdmin(ModelAdmin):
 
 
 @admin.register(RoutingDecision)
-class RoutingDecisionAdmin(ModelAdmin):
+class RoutingDecisionAdmin(ReadOnlyAdmin):
     list_display = (
         "order",
         "fo_no",
@@ -133,31 +134,16 @@ class RoutingDecisionAdmin(ModelAdmin):
     list_select_related = ("order",)
     list_filter = ("is_routable", "ladder_step", "policy")
     search_fields = ("order__order_no", "fo_no")
-    ordering = ("-id",)
-    show_full_result_count = False
     fields = (
-        "order",
-        "fo_no",
-        "round",
-        "policy",
-        "is_routable",
-        "ladder_step",
-        "cost_shown",
-        "runner_up_shown",
+        ("order", "fo_no"),
+        ("round", "ladder_step"),
+        ("policy", "is_routable"),
+        ("cost_shown", "runner_up_shown"),
         "why_shown",
         "candidates_shown",
         "decided_at",
     )
-    readonly_fields = fields
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    readonly_fields = ("cost_shown", "runner_up_shown", "why_shown", "candidates_shown")
 
     @admin.display(description="总成本", ordering="cost_fen")
     def cost_shown(self, decision: RoutingDecision) -> str:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from oms_project.journal.statements import insert_of
+
 
 class DecisionRow(NamedTuple):
     """A row of RoutingDecision; plan and trace are JSON text."""
@@ -22,14 +24,23 @@ class DecisionRow(NamedTuple):
     trace: str
 
 
+_COLUMNS = {
+    "order_id": "bigint",
+    "fo_no": "text",
+    "round": "smallint",
+    "policy": "text",
+    "ladder_step": "smallint",
+    "is_routable": "boolean",
+    "cost_fen": "bigint",
+    "runner_up_fen": "bigint",
+    "plan": "jsonb",
+    "trace": "jsonb",
+    "decided_at": "timestamptz",
+}
+
+
 def insert_decisions(rows: Sequence[DecisionRow], at: datetime) -> None:
     """Append decisions."""
-    json = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
-    row = f"({', '.join(['%s'] * 8)}, {json}, {json}, %s)"
-    decided_at = connection.ops.adapt_datetimefield_value(at)
+    insert, values = insert_of("orders_routingdecision", _COLUMNS, [(*row, at) for row in rows])
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO orders_routingdecision ({', '.join(DecisionRow._fields)}, decided_at) "
-            f"VALUES {', '.join([row] * len(rows))}",
-            [value for each in rows for value in (*each, decided_at)],
-        )
+        cursor.execute(insert, values)

@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bots.miniapp.auth import issue_token
+from dealers.directory import actions as directory
 from dealers.directory.login import MAX_WRONG
 from inventory.models import Reservation
 from inventory.reservations import actions as reservations
@@ -218,3 +219,11 @@ def test_the_schema_names_every_door(client: Client):
     assert "/api/offers/{offer_no}/accept" in schema["paths"]
     assert len(schema["paths"]) == 22
     assert client.get("/api/docs/").status_code == 200
+
+
+def test_ending_sessions_ends_the_admin_cookie_too(client: Client):
+    staff = make_staff(role="operator", phone="13800000009", password="right-password")
+    assert client.login(username="13800000009", password="right-password")
+    assert client.get("/admin/").status_code == 200
+    directory.end_sessions(staff=staff)
+    assert client.get("/admin/").status_code == 302

@@ -53,6 +53,12 @@ board.hear({ cursor: "0-12", name: "offer.closed", payload: { state: "declined",
 assert.deepEqual(board.now.offers, { pending: 0, accepted: 2, declined: 1, expired: 0, withdrawn: 0, mean_accept_seconds: 15 });
 assert.equal(board.hear({ cursor: "0-13", name: "order.held", payload: {} }), "ask", "only figures can tell");
 
+const sold = placed("0-14", 13, 102);
+sold.payload.live_session = "S1";
+board.hear(sold);
+board.hear({ ...sold, cursor: "0-15", payload: { ...sold.payload, order_id: 14, order_no: "DD14" } });
+assert.deepEqual(board.now.sessions, [{ session: "S1", anchor: "", orders: 2, amount_fen: 60 }]);
+
 const long = { last: 100, orders: [1, 2, 3] };
 roll(long, 5000);
 assert.deepEqual(long, { last: 5000, orders: [0, 0, 0] });

@@ -11,7 +11,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from bots.miniapp.auth import issue_token
+from bots.miniapp.socket import member_for
 from dealers.models import Statement
+from oms_project import events
 from tests.make import make_dealer, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +150,28 @@ def test_nobody_changes_the_ledger_or_the_journal_in_the_admin(world: World, cli
     client.force_login(world.staff[("mine", "admin")], backend="dealers.directory.login.RoleBackend")
     for path in ("dealers/ledgerentry", "dealers/ledgerline", "journal/entry", "inventory/movement", "orders/routingdecision"):
         assert client.get(f"/admin/{path}/add/").status_code in {403, 404}, path
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_socket_hears_its_own_rooms_only(role: str, world: World):
+    """What each role hears of an event of one dealer, of another, and of HQ's own work."""
+    staff = world.staff[("mine", role)]
+    member = member_for(staff)
+    mine, other = world.staff[("mine", "owner")].dealer_id, world.staff[("other", "owner")].dealer_id
+    heard = {
+        (name, dealer_id): member.hears(name) and member.room in {"ops", f"dealer:{dealer_id}"} & rooms_of(name, dealer_id)
+        for name in ("offer.opened", "work.moved")
+        for dealer_id in (mine, other, None)
+    }
+    if role in HQ:
+        assert all(heard.values())
+    else:
+        expected = {("work.moved", mine)} | ({("offer.opened", mine)} if role != "installer" else set())
+        assert {event for event, is_heard in heard.items() if is_heard} == expected
+
+
+def rooms_of(name: str, dealer_id: int | None) -> set[str]:
+    facts = {"fo_id": 1, "fo_no": "F", "order_no": "O", "dealer_id": dealer_id, "division_code": "", "state": "x"}
+    if name == "work.moved":
+        return set(events.WorkMoved(was="y", **facts).rooms)
+    return set(events.OfferClosed(offer_id=1, offer_no="F-1", **facts).rooms)

@@ -5,6 +5,7 @@
  */
 const KEEP = 5000;
 const TICKER = 30;
+const SESSIONS = 5;
 const LABELS = { held: "待审核", placed: "待派单", unroutable: "无法派单", routed: "已派单", completed: "已完成", cancelled: "已取消" };
 
 /** Whether cursor a, written "xid-id", is after cursor b. */
@@ -46,11 +47,13 @@ function placed(now, { payload, at }) {
     if (session) {
       session.orders++;
       session.amount_fen += payload.paid_fen;
-      now.sessions.sort((a, b) => b.amount_fen - a.amount_fen);
+    } else if (now.sessions.length < SESSIONS) { // with fewer than five, one that is not there is new
+      now.sessions.push({ session: payload.live_session, anchor: payload.anchor, orders: 1, amount_fen: payload.paid_fen });
     }
+    now.sessions.sort((a, b) => b.amount_fen - a.amount_fen);
   }
   now.ticker.unshift({
-    order_no: payload.order_no, region: tile ? tile.name : "", amount_fen: payload.paid_fen,
+    order_no: payload.order_no, region: payload.region || (tile ? tile.name : ""), amount_fen: payload.paid_fen,
     state: "placed", state_label: LABELS.placed, at,
   });
   now.ticker.length = Math.min(now.ticker.length, TICKER);

@@ -21,7 +21,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"{model._meta.label}.{column.name}: {rewrite(model, column)}")
 
 
-def rewrite(model: type[models.Model], column: models.Field[Any, Any]) -> int:
+def rewrite(model: type[models.Model], column: "models.Field[Any, Any]") -> int:
     """Seal one column anew, row by row; a row that changed meanwhile is left to its writer. Returns the count."""
     count, last = 0, None
     sealed_text = not isinstance(column, SealedTextField)
