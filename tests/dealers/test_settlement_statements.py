@@ -83,7 +83,7 @@ def test_the_dealer_is_told_once(dealer: Any) -> None:
     complete(completed("A", 100, early(OCTOBER)))
     draw(OCTOBER)
     told = Entry.objects.get(name="statement.ready")
-    assert told.payload == {"name": "statement.ready", "statement_no": "JS202610-D1", "dealer_id": dealer.pk, "closing_fen": 100}
+    assert told.payload == {"statement_no": "JS202610-D1", "dealer_id": dealer.pk, "closing_fen": 100}
 
 
 def test_a_line_that_comes_late_goes_into_the_next_statement(dealer: Any) -> None:
