@@ -59,14 +59,16 @@ def claim_messages(at: datetime, until: datetime, limit: int) -> list[Claimed]:
     A worker that dies loses nothing: the messages are due again at `until`.
     """
     skip = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    # A claim lost in a crash is a message that is due again: nothing waits for it to reach the disk.
+    unhurried = ", set_config('synchronous_commit', 'off', true)" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE orders_sourcemessage SET due_at = %s, tries = tries + 1 WHERE id IN (SELECT id FROM orders_sourcemessage "
             f"WHERE done_at IS NULL AND due_at <= %s ORDER BY due_at, id LIMIT %s{skip}) "
-            "RETURNING id, account_id, tag, external_id, body_sealed, tries",
+            f"RETURNING id, account_id, tag, external_id, body_sealed, tries{unhurried}",
             [_when(until), _when(at), limit],
         )
-        return sorted((Claimed(*row) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
+        return sorted((Claimed(*row[:6]) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
 
 
 def settle_messages(verdicts: Sequence[Verdict]) -> None:

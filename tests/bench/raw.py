@@ -99,7 +99,7 @@ class Writer:
         line, ids = self._line, [message for message, _ in group.messages]
         line.execute(
             "UPDATE orders_sourcemessage SET due_at = now() + interval '2 minutes', tries = tries + 1 "
-            "WHERE id = ANY(%s) RETURNING body_sealed",
+            "WHERE id = ANY(%s) RETURNING body_sealed, set_config('synchronous_commit', 'off', true)",
             [ids],
         ).fetchall()
         with line.transaction():
