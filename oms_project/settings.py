@@ -125,7 +125,9 @@ def _database() -> dict[str, Any]:
         config["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
-            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA cache_size=-16000;",
+            # Recursive triggers: INSERT OR REPLACE must ask the ledger's guards too.
+            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA cache_size=-16000; "
+            "PRAGMA recursive_triggers=ON;",
         }
         config["CONN_MAX_AGE"] = None
     elif config.get("ENGINE") == "django.db.backends.postgresql":

@@ -128,6 +128,7 @@ def test_recording_costs_the_same_for_one_and_for_many(at: datetime, install: In
             journal.record(*(done(n) for n in range(count)), actor="test", at=at)
 
 
+@pytest.mark.alone
 def test_the_feed_gives_each_room_its_entries_in_order(transactional_db: None, at: datetime, install: Install) -> None:
     install()
     start = feed.latest()

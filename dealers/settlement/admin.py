@@ -39,6 +39,16 @@ class SplitRuleAdmin(InWords, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: SplitRule | None = None) -> bool:
         return super().has_delete_permission(request, obj) and obj is not None and obj.state == SplitRule.State.DRAFT
 
+    def save_model(self, request: HttpRequest, obj: SplitRule, form: Any, change: bool) -> None:
+        """Change what was edited and only while it is a draft: somebody may publish it at the same moment."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        edited = {name: form.cleaned_data[name] for name in form.changed_data}
+        draft = SplitRule.objects.filter(pk=obj.pk, state=SplitRule.State.DRAFT)
+        if edited and not draft.update(**edited):
+            self.message_user(request, "这条规则刚刚发布，修改没有保存", messages.ERROR)
+
     def _each(self, request: HttpRequest, queryset: QuerySet[SplitRule], done: str, act: Any) -> None:
         for rule in queryset:
             try:

@@ -210,3 +210,4 @@ def _stock(nodes: list[Node], at: datetime) -> None:
     ]
     ledger.post(movements=movements, actor="demo", at=at)
     Level.objects.filter(node__kind__in=["hq", "region"]).update(safety_stock=5)
+    Level.objects.filter(node__kind="dealer").update(safety_stock=1)

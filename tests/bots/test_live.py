@@ -13,7 +13,7 @@ from orders.models import Order
 from tests.conftest import NOON
 from tests.make import make_dealer, make_node, make_offer, make_order, make_staff, make_work
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.bots.live_urls")]
+pytestmark = [pytest.mark.alone, pytest.mark.django_db, pytest.mark.urls("tests.bots.live_urls")]
 MIDNIGHT = NOON - timedelta(hours=12)
 
 

@@ -24,7 +24,7 @@ from oms_project.journal import actions as journal
 from oms_project.journal.feed import Cursor, FeedEntry
 from tests.make import make_dealer, make_staff
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 
 
 def _statement(dealer_id: int, number: int, at: datetime) -> None:

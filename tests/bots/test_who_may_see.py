@@ -42,20 +42,20 @@ DOORS: dict[str, list[Door]] = {
     "api/me/wechat": [Door("POST", EVERYBODY)],
     "api/socket-ticket": [Door("POST", EVERYBODY)],
     "api/offers": [Door("GET", ANSWERING)],
-    "api/offers/<str:offer_no>": [Door("GET", ANSWERING, has_object=True)],
-    "api/offers/<str:offer_no>/accept": [Door("POST", ANSWERING, True, hq_hidden=("admin", "operator"))],
-    "api/offers/<str:offer_no>/decline": [
+    "api/offers/<slug:offer_no>": [Door("GET", ANSWERING, has_object=True)],
+    "api/offers/<slug:offer_no>/accept": [Door("POST", ANSWERING, True, hq_hidden=("admin", "operator"))],
+    "api/offers/<slug:offer_no>/decline": [
         Door("POST", ANSWERING, True, hq_hidden=("admin", "operator"), body='{"reason": "busy"}')
     ],
     "api/works": [Door("GET", WORKING)],
-    "api/works/<str:fo_no>": [Door("GET", WORKING, True)],
+    "api/works/<slug:fo_no>": [Door("GET", WORKING, True)],
     **{
-        f"api/works/<str:fo_no>/{step}": [Door("POST", WORKING, True)]
+        f"api/works/<slug:fo_no>/{step}": [Door("POST", WORKING, True)]
         for step in ("ship", "deliver", "schedule", "install", "complete", "confirm-cancel", "receiver")
     },
     "api/statements": [Door("GET", COUNTING)],
-    "api/statements/<str:statement_no>": [Door("GET", COUNTING, True)],
-    "api/statements/<str:statement_no>/confirm": [Door("POST", COUNTING, True)],
+    "api/statements/<slug:statement_no>": [Door("GET", COUNTING, True)],
+    "api/statements/<slug:statement_no>/confirm": [Door("POST", COUNTING, True)],
 }
 # Doors with another guard, each with tests of its own: signatures, sessions, or nothing to guard.
 ELSEWHERE = {
@@ -101,7 +101,7 @@ def world() -> World:
 
 def knock(address: str, door: Door, world: World, staff: Any | None) -> int:
     for name, value in world.names.items():
-        address = address.replace(f"<str:{name}>", value)
+        address = address.replace(f"<slug:{name}>", value)
     headers = {"Authorization": f"Bearer {issue_token(staff)}"} if staff else {}
     request = Client().generic(door.method, f"/{address}", door.body, content_type="application/json", headers=headers)
     return request.status_code

@@ -17,6 +17,7 @@ from oms_project.journal.feed import Cursor
 from oms_project.journal.models import Entry
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.django_db(transaction=True),
     pytest.mark.postgres,
     pytest.mark.skipif(

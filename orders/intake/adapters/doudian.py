@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import requests
 
+from oms_project.money import yuan
 from orders.catalogue.rules import Part
 from orders.intake.rules import BadOrder, Divisions, LastingFailure, Message, PassingFailure, Place, RefundNotice, region_text
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, Receiver
@@ -355,11 +356,11 @@ def _contradiction(order: Mapping[str, Any], sold: Collection[tuple[str, Mapping
     if min([paid, freight, *(_whole(line, "pay_amount", at) for at, line in sold)]) < 0:
         return "金额为负"
     if sold and paid not in {of_lines, of_lines + freight}:
-        return f"实付 {paid} 分，子订单合计 {of_lines} 分，运费 {freight} 分"
+        return f"实付 {yuan(paid)}，子订单合计 {yuan(of_lines)}，运费 {yuan(freight)}"
     if paid > gross:
-        return f"实付 {paid} 分大于应付 {gross} 分"
+        return f"实付 {yuan(paid)}，大于应付 {yuan(gross)}"
     if discount > gross:
-        return f"优惠 {discount} 分大于应付 {gross} 分"
+        return f"优惠 {yuan(discount)}，大于应付 {yuan(gross)}"
     return ""
 
 
