@@ -135,6 +135,10 @@ def _database() -> dict[str, Any]:
         config["CONN_HEALTH_CHECKS"] = True
         config["OPTIONS"] = {
             "connect_timeout": 5,
+            # Hot statements are planned once per connection. Behind a pooler that shares connections
+            # between transactions (PgBouncer), set PREPARE_STATEMENTS=0.
+            "server_side_binding": True,
+            "prepare_threshold": 3 if env.bool("PREPARE_STATEMENTS", default=True) else None,
             "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
         }
     else:
