@@ -102,9 +102,13 @@ class Divisions:
         """
         by_code = next((code for code in (county.code[:6], city.code[:6]) if self.levels.get(code) == 3), "")
         by_name = self._by_names(province, city, county)
-        if by_code and by_name and by_code != by_name:
+        if by_code and by_name and not self._is_same_county(by_code, by_name):
             return ""
         return by_code or by_name
+
+    def _is_same_county(self, one: str, other: str) -> bool:
+        """Also under its former and its current code: 三元区 of 三明市 is 350403 and 350404."""
+        return one == other or (one[:4] == other[:4] and self.names[one] == self.names[other])
 
     def _by_names(self, province: Place, city: Place, county: Place) -> str:
         area = self._provinces.get(bare(province.name, _PROVINCE_TAILS), "")
