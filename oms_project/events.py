@@ -211,6 +211,11 @@ class WorkCompleted(Event):
     completed_at: str
     components: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """HQ only: the components tell what others earn by the work. The dealer hears of it as work.moved."""
+        return ("ops",)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkRefunded(Event):

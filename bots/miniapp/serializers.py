@@ -109,6 +109,7 @@ class OfferRecord(serializers.ModelSerializer[Offer]):
     needs_install = serializers.BooleanField(source="work.needs_install")
     node = serializers.CharField(source="node.name")
     state_label = serializers.CharField(source="get_state_display")
+    income = serializers.SerializerMethodField()
     actions = serializers.SerializerMethodField()
 
     class Meta:
@@ -117,6 +118,10 @@ class OfferRecord(serializers.ModelSerializer[Offer]):
             "id", "offer_no", "fo_no", "short_no", "order_no", "state", "state_label", "version", "actions", "income_fen",
             "income", "summary", "region", "needs_install", "node", "opened_at", "expires_at", "answered_at", "decline_reason",
         ]  # fmt: skip
+
+    def get_income(self, offer: Offer) -> list[dict[str, Any]]:
+        """The components of this dealer's income; what others earn by the work is not their business."""
+        return [part for part in offer.income if part["payee"] == f"dealer:{offer.dealer.code}"]
 
     def get_actions(self, offer: Offer) -> list[str]:
         return list(dispatch_rules.offer_actions(offer.state))

@@ -140,6 +140,15 @@ def test_an_offer_is_accepted_with_the_version_that_was_seen(call: Call, offered
     assert FulfillmentOrder.objects.get(pk=work.pk).state == "accepted"
 
 
+def test_a_dealer_sees_its_own_income_only(call: Call, offered: Any):
+    owner, _, _, offer = offered
+    mine = {"component": "service_fee", "payee": f"dealer:{offer.dealer.code}", "amount_fen": 6000}
+    offer.income = [mine, {"component": "commission", "payee": "anchor:80010001", "amount_fen": 1184}]
+    offer.save()
+    (row,) = call("GET", "offers", owner).json()["results"]
+    assert row["income"] == [mine]
+
+
 def test_work_goes_its_way_with_the_legal_next_steps(call: Call, offered: Any, relay_all: Any):
     owner, _, work, offer = offered
     path = f"works/{work.fo_no}"

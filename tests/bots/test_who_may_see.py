@@ -175,3 +175,18 @@ def rooms_of(name: str, dealer_id: int | None) -> set[str]:
     if name == "work.moved":
         return set(events.WorkMoved(was="y", **facts).rooms)
     return set(events.OfferClosed(offer_id=1, offer_no="F-1", **facts).rooms)
+
+
+def test_what_others_earn_by_a_work_is_told_to_hq_only():
+    done = events.WorkCompleted(
+        fo_id=1,
+        fo_no="F",
+        order_no="O",
+        dealer_id=7,
+        dealer_code="D007",
+        shop="1",
+        channel="doudian",
+        paid_fen=1,
+        completed_at="",
+    )
+    assert done.rooms == ("ops",)
