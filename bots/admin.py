@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.contrib import admin
 from unfold.admin import ModelAdmin
 
-from bots.models import CardMessage, ChatIdentity, InboundEvent
+from bots.models import CardMessage, ChatIdentity, ChatMessage, InboundEvent, SocketTicket
 from oms_project.readonly import ReadOnlyAdmin, WordsFilter
 from orders.models import Offer
 
@@ -38,3 +38,19 @@ class CardMessageAdmin(ReadOnlyAdmin):
     words: ClassVar = {"platform": PLATFORMS, "shown_state": dict(Offer.State.choices)}
     search_fields = ["offer_no", "recipient"]
     exclude = ["response_codes"]
+
+
+@admin.register(ChatMessage)
+class ChatMessageAdmin(ReadOnlyAdmin):
+    list_display = ["sent_at", "room", "sender", "text"]
+    exclude = ["card_key"]
+
+
+@admin.register(SocketTicket)
+class SocketTicketAdmin(ReadOnlyAdmin):
+    """Who asked for a live connection lately; the passes themselves are not kept."""
+
+    list_display = ["expires_at", "staff"]
+    list_select_related = ["staff"]
+    ordering = ("-expires_at",)
+    exclude = ["digest"]

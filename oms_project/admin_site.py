@@ -91,6 +91,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("dealers", "splitrule", "分润规则", "percent"),
             Page("dealers", "ledgerentry", "分录", "menu_book"),
             Page("dealers", "ledgerline", "分录行", "list_alt"),
+            Page("dealers", "seal", "封签", "verified"),
             Page("dealers", "account", "科目", "account_balance"),
             Page("dealers", "workrefund", "退款记录", "undo"),
         ),
@@ -101,6 +102,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("bots", "chatidentity", "群成员绑定", "group"),
             Page("bots", "inboundevent", "群消息", "chat"),
             Page("bots", "cardmessage", "卡片消息", "style"),
+            Page("bots", "chatmessage", "演示群消息", "forum"),
+            Page("bots", "socketticket", "实时连接票据", "confirmation_number"),
         ),
     ),
     (

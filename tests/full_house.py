@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from bots.models import CardMessage, ChatIdentity, InboundEvent
+from bots.models import CardMessage, ChatIdentity, ChatMessage, InboundEvent, SocketTicket
 from dealers.models import Dealer, Division, SplitRule, Staff, WorkRefund
 from dealers.settlement import actions as settlement
 from dealers.settlement.rules import NewEntry, NewLine
@@ -112,6 +112,8 @@ def _chat(n: int, staff: Staff, order: Order, at: datetime) -> None:
     common: dict[str, Any] = {"platform": "local", "tenant": "demo"}
     InboundEvent.objects.create(event_id=f"e{n}", kind="text", received_at=at, **common)
     CardMessage.objects.create(recipient=f"u{n}", offer_no=f"{order.order_no}-1-1", task_id=f"t{n}", sent_at=at, **common)
+    ChatMessage.objects.create(room="dealer-1", sender=f"u{n}", text="帮助", sent_at=at)
+    SocketTicket.objects.create(digest=f"{n:064d}", staff=staff, expires_at=at)
     entry = Entry.objects.create(
         name="order.placed",
         subject=f"order:{order.order_no}",

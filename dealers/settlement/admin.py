@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin
 from dealers.directory.models import Staff
 from dealers.settlement import actions as settlement
 from dealers.settlement import queries
-from dealers.settlement.models import Account, LedgerEntry, LedgerLine, SplitRule, Statement, StatementLine, WorkRefund
+from dealers.settlement.models import Account, LedgerEntry, LedgerLine, Seal, SplitRule, Statement, StatementLine, WorkRefund
 from oms_project.money import yuan
 from oms_project.readonly import InWords, ReadOnlyAdmin, ReadOnlyInline, WordsFilter
 from oms_project.refusal import Refusal
@@ -215,3 +215,8 @@ class StatementAdmin(ReadOnlyAdmin):
 class WorkRefundAdmin(ReadOnlyAdmin):
     list_display = ("fo_no", "refund_key", "order_no", "amount_fen", "refunded_at")
     search_fields = ("=order_no", "=fo_no")
+
+
+@admin.register(Seal)
+class SealAdmin(ReadOnlyAdmin):
+    list_display = ("id",)
