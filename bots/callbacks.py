@@ -23,7 +23,10 @@ def wecom_callback(request: HttpRequest) -> HttpResponse:
     """GET proves the address to WeCom; POST brings one message or click, answered within one short transaction."""
     if not wecom.is_configured():
         return HttpResponse(status=404)
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if not (declared.isascii() and declared.isdigit()):
+        return HttpResponse(status=400)
+    if len(declared) > 12 or int(declared) > MOST_BYTES:
         return HttpResponse(status=413)
     at = timezone.now()
     query = {key: request.GET.get(key, "") for key in ("msg_signature", "timestamp", "nonce", "echostr")}

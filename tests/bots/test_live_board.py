@@ -65,7 +65,7 @@ assert.deepEqual(long, { last: 5000, orders: [0, 0, 0] });
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js to run the page's script")
+@pytest.mark.skipif(shutil.which("node") is None, reason="DID NOT RUN: the page's script needs Node.js")
 def test_figures_and_facts_merge_without_loss_or_doubles(tmp_path: Path) -> None:
     shutil.copy(BOARD, tmp_path / "board.mjs")
     (tmp_path / "told.mjs").write_text(f'import {{ Board, later, roll }} from "./board.mjs";\n{TOLD}')

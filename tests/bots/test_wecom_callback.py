@@ -399,3 +399,10 @@ def test_a_wrong_code_is_counted_although_it_is_refused(
     assert len(said) == 6
     assert all(answer.startswith(f"{shop.no} 核销码") for answer in said)
     assert not any("832100" in answer or "000000" in answer for answer in said)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("declared", "status"), [("x", 400), ("-1", 400), ("9" * 5000, 413), (str(256 * 1024 + 1), 413)])
+def test_a_nonsense_length_is_refused(platform: WeCom, client: Client, declared: str, status: int) -> None:
+    answer = client.generic("POST", "/callbacks/wecom/", b"<xml/>", content_type="text/xml", CONTENT_LENGTH=declared)
+    assert (answer.status_code, InboundEvent.objects.count()) == (status, 0)

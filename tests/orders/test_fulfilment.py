@@ -237,3 +237,13 @@ def test_a_refund_is_split_by_the_money_of_the_work_that_covers_it(at: datetime)
         (second.fo_no, "R2", 833),
     ]
     assert void.fo_no not in {t["fo_no"] for t in told}
+
+
+@pytest.mark.parametrize(("state", "told"), [("waiting", 1), ("offered", 1), ("stuck", 1), ("accepted", 1), ("cancelled", 0)])
+def test_a_refund_of_work_that_nobody_accepted_yet_is_told_too(state: str, told: int, at: datetime) -> None:
+    order = make_order(make_sku(), paid_fen=100_000, state="routed")
+    work = make_work(order, make_node(make_dealer()), state=state)
+    body = {"order_id": order.pk, "order_no": order.order_no, "refund_key": "R1", "external_line_id": "", "amount_fen": 30_000}
+    actions.on_refund_succeeded([Fact(1, "", "", "", body, at)], at=at)
+    entries = Entry.objects.filter(name="work.refunded")
+    assert [(e.payload["fo_no"], e.payload["amount_fen"]) for e in entries] == [(work.fo_no, 30_000)] * told
