@@ -128,25 +128,51 @@ def _best_by_subset(load: Load, allowed: Sequence[Able], full: int) -> Plan | No
             if cost < best[mask]:
                 best[mask], place[mask] = cost, candidate
             mask = (mask - 1) & each.mask
-    total, taken = [0] * (full + 1), [0] * (full + 1)
-    for mask in range(1, full + 1):
-        cheapest, choice, low = best[mask], mask, mask & -mask
-        rest = sub = mask ^ low
-        while sub:
-            sub = (sub - 1) & rest
-            cost = best[sub | low] + total[rest ^ sub] + load.split_fee_fen
-            if cost < cheapest:
-                cheapest, choice = cost, sub | low
-        total[mask], taken[mask] = cheapest, choice
     plan: Plan = []
-    mask = full
-    while mask:
-        candidate_here = place[taken[mask]]
+    for mask in cheapest_partition(best, load.split_fee_fen, [UNREACHABLE] * len(load.lines))[1]:
+        candidate_here = place[mask]
         if candidate_here is None:
             return None
-        plan.append((candidate_here, taken[mask]))
-        mask ^= taken[mask]
+        plan.append((candidate_here, mask))
     return plan
+
+
+def cheapest_partition(best: Sequence[int], split_fee_fen: int, waived: Sequence[int]) -> tuple[int, list[int]]:
+    """The cheapest way to part a set into packages, and what it costs: O(3^L).
+
+    `best` is the price of one package per mask, the last one being the whole; each package after
+    the first costs the fee. `waived` is what it costs to leave a line out. UNREACHABLE is no way.
+    """
+    # after: the cheapest way when there is a package already; opened: when this mask starts with one
+    after, opened, taken, opening = ([0] * len(best) for _ in range(4))
+    for mask in range(1, len(best)):
+        low = mask & -mask
+        rest = sub = mask ^ low
+        cheapest, choice = best[mask], mask
+        while sub:
+            sub = (sub - 1) & rest
+            cost = best[sub | low] + after[rest ^ sub]
+            if cost < cheapest:
+                cheapest, choice = cost, sub | low
+        opened[mask], opening[mask] = cheapest, choice
+        cheapest += split_fee_fen
+        left_out = after[rest] + waived[low.bit_length() - 1]
+        after[mask], taken[mask] = (left_out, 0) if left_out < cheapest else (cheapest, choice)
+    total, start, skipped, mask = sum(waived), 0, 0, len(best) - 1
+    while mask:
+        if opened[mask] + skipped < total:
+            total, start = opened[mask] + skipped, mask
+        low = mask & -mask
+        skipped += waived[low.bit_length() - 1]
+        mask ^= low
+    packages = []
+    mask, choice = start, opening[start]
+    while mask:
+        if choice:
+            packages.append(choice)
+        mask ^= choice or mask & -mask
+        choice = taken[mask]
+    return total, packages
 
 
 def _best_by_node(load: Load, allowed: Sequence[Able], full: int) -> Plan | None:

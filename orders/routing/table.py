@@ -116,9 +116,13 @@ class Candidate:
         extra = weight_g - self.first_weight_g
         return -(-extra // self.step_weight_g) * self.step_fen if extra > 0 else 0
 
+    def goods_fen(self, weight_g: int, installs: int) -> int:
+        """What the goods themselves add to the cost of one package from here."""
+        return self.steps_fen(weight_g) + self.install_fen * installs
+
     def cost_fen(self, weight_g: int, installs: int, scarcity_fen: int = 0) -> int:
         """The whole cost of one package from here."""
-        return self.base_fen + self.steps_fen(weight_g) + self.install_fen * installs + scarcity_fen
+        return self.base_fen + self.goods_fen(weight_g, installs) + scarcity_fen
 
     def breakdown(self, weight_g: int, installs: int, scarcity_fen: int = 0) -> dict[str, int]:
         """The same cost by component; the parts sum to the whole."""

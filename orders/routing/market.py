@@ -1,0 +1,233 @@
+"""The orders of one batch, prepared so that the same question can be asked thousands of times. Pure.
+
+Places are ranked once per area and weight of goods; a question then walks down a short list until
+it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as for one decision.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orders.lifecycle.rules import LineToRoute, OrderToRoute
+from orders.routing.plans import EXACT_LINES, UNREACHABLE, indexes_of
+from orders.routing.rules import NEVER, Rung
+from orders.routing.table import Candidate, RoutingTable
+
+OURS = 0  # stands for the dealer of HQ's own places
+
+Spot = tuple[int, int, int, int]  # cost in fen, rank by code, node id, dealer id
+Ranking = list[Spot]  # cheapest first
+Needs = tuple[tuple[int, int], ...]  # (SKU id, units)
+Goods = tuple[int, int, frozenset[str], Needs]  # weight in g, units to install, skills asked for, what it takes from stock
+Parcel = tuple[int, int, int, int]  # mask of units, node id, dealer id, cost in fen
+Plan = tuple[int, tuple[Parcel, ...]]  # cost in fen with everything a batch weighs, and the parcels
+
+NO_GOODS: Goods = (0, 0, frozenset(), ())
+NO_PLAN: Plan = (0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTerms:
+    """What a batch weighs besides the cost of packages, in fen.
+
+    unfilled_fen: a unit that nobody delivers. rung_fen: a rung of the ladder climbed; so dear that
+    the ladder is the fence it is for a single decision, while 0 lets money alone decide.
+    is_whole: an order goes whole or not at all; otherwise single lines may stay behind.
+    """
+
+    unfilled_fen: int = 40_000
+    rung_fen: int = 1_000_000
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Some lines of an order at one place; lines by their position in the order, from 0."""
+
+    node_id: int
+    line_indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order to place, or one that has its places and may be moved.
+
+    together: lines that must come from one place. current: where it is now; what that takes is no
+    longer in the stock. moves: how often it was moved before. A dealer's yes (is_accepted) fixes it.
+    """
+
+    order: OrderToRoute
+    ladder: tuple[Rung, ...]
+    refused: frozenset[int] = frozenset()
+    together: tuple[tuple[int, ...], ...] = ()
+    current: tuple[Placement, ...] = ()
+    moves: int = 0
+    is_accepted: bool = False
+
+
+class Area:
+    """The places open to orders of one district, channel, ladder and set of refusals."""
+
+    def __init__(self, places: Sequence[tuple[Candidate, int]], rungs: int) -> None:
+        """`places` by code, each with the rung on which it is asked."""
+        self.rungs = rungs
+        self._kinds: list[Candidate] = []
+        self._rankings: dict[tuple[int, int, frozenset[str], int], Ranking] = {}
+        kinds: dict[tuple[int, int, int, int], int] = {}
+        self._places: list[tuple[int, int, int, int, int, frozenset[str] | None]] = []
+        for place, rung in places:
+            terms = (place.first_weight_g, place.step_weight_g, place.step_fen, place.install_fen)
+            kind = kinds.setdefault(terms, len(kinds))
+            if kind == len(self._kinds):
+                self._kinds.append(place)
+            node = place.node
+            skills = node.skills if node.dealer_id is not None else None
+            self._places.append((place.base_fen, kind, node.node_id, node.dealer_id or OURS, rung, skills))
+        self.dealers = frozenset(dealer_id for _, _, _, dealer_id, _, _ in self._places)
+        self.rung_of = {node_id: rung for _, _, node_id, _, rung, _ in self._places}
+
+    def ranking(self, weight_g: int, installs: int, skills: frozenset[str], rung: int) -> Ranking:
+        """The places that may have these goods up to a rung, cheapest first, equal costs by code."""
+        key = (weight_g, installs, skills, rung)
+        found = self._rankings.get(key)
+        if found is None:
+            extra = [kind.goods_fen(weight_g, installs) for kind in self._kinds]
+            found = self._rankings[key] = [
+                (base + extra[kind], number, node_id, dealer_id)
+                for number, (base, kind, node_id, dealer_id, asked, able) in enumerate(self._places)
+                if asked <= rung and (not skills or able is None or skills <= able)
+            ]
+            found.sort()
+        return found
+
+
+@dataclass(slots=True)
+class Lot:
+    """An order ready to be asked about. A unit is a line, or the lines that must stay together.
+
+    goods and rankings are by mask of units, for up to eight units; rankings also by rung.
+    waived is what it costs to leave a unit out, limit_fen a cost at which no plan is worth having.
+    sku_id and quantity are set where all is one unit of one SKU on one rung, the most frequent case.
+    """
+
+    number: int
+    asked: OpenOrder
+    area: Area
+    units: tuple[tuple[int, ...], ...]
+    goods: list[Goods]
+    rankings: list[list[Ranking]]
+    waived: list[int]
+    unserved: Plan
+    limit_fen: int
+    sku_id: int = 0
+    quantity: int = 0
+    ideal_fen: int = 0
+    plan: Plan = NO_PLAN
+
+    @property
+    def full(self) -> int:
+        return (1 << len(self.units)) - 1
+
+    def needs_of(self, mask: int) -> Needs:
+        return self.goods[mask][3] if mask < len(self.goods) else self.goods_of(mask)[3]
+
+    def goods_of(self, mask: int) -> Goods:
+        """The goods of any mask, also where there are too many units to list them all."""
+        found = NO_GOODS
+        for unit in indexes_of(mask):
+            found = _added(found, _goods(self.asked.order.lines[index] for index in self.units[unit]))
+        return found
+
+    def placements(self, plan: Plan) -> tuple[Placement, ...]:
+        """A plan in the words of the order, by line."""
+        found = (
+            Placement(node_id, tuple(sorted(line for unit in indexes_of(mask) for line in self.units[unit])))
+            for mask, node_id, _, _ in plan[1]
+        )
+        return tuple(sorted(found, key=lambda each: each.line_indexes))
+
+
+def prepare(orders: Sequence[OpenOrder], table: RoutingTable, terms: BatchTerms) -> list[Lot]:
+    """The orders ready to be asked about; the areas they share are ranked once."""
+    areas: dict[tuple[str, str, tuple[Rung, ...], frozenset[int]], Area] = {}
+    lots = []
+    for number, asked in enumerate(orders):
+        key = (asked.order.division_code, asked.order.channel, asked.ladder, asked.refused)
+        area = areas.get(key)
+        if area is None:
+            area = areas[key] = _area(asked, table, is_strict=terms.rung_fen > 0)
+        lots.append(_lot(number, asked, area, terms))
+    return lots
+
+
+def _area(asked: OpenOrder, table: RoutingTable, *, is_strict: bool) -> Area:
+    ranks: dict[str, int] = {}
+    for index, rung in enumerate(asked.ladder):
+        ranks.setdefault(rung.target, index if is_strict else 0)
+    places = []
+    for place in table.considered(asked.order.division_code, asked.order.channel):
+        rank, dealer_id = ranks.get(place.target, NEVER), place.node.dealer_id
+        if place.fence is None and rank != NEVER and (dealer_id is None or dealer_id not in asked.refused):
+            places.append((place, rank))
+    return Area(places, 1 + max((rank for _, rank in places), default=-1))
+
+
+def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
+    lines = asked.order.lines
+    units = _units(len(lines), asked.together)
+    goods = [NO_GOODS]
+    if len(units) <= EXACT_LINES:
+        for unit in units:
+            mine = _goods(lines[index] for index in unit)
+            goods += [_added(before, mine) if before is not NO_GOODS else mine for before in goods]
+    rankings = [
+        [[], *(area.ranking(weight_g, installs, skills, rung) for weight_g, installs, skills, _ in goods[1:])]
+        for rung in range(area.rungs)
+    ]
+    worth = [terms.unfilled_fen * sum(lines[index].quantity for index in unit) for unit in units]
+    unserved_fen = sum(worth) + terms.rung_fen * len(asked.ladder)
+    lot = Lot(
+        number=number,
+        asked=asked,
+        area=area,
+        units=units,
+        goods=goods,
+        rankings=rankings,
+        waived=[UNREACHABLE] * len(units) if terms.is_whole else worth,
+        unserved=(unserved_fen, ()),
+        limit_fen=UNREACHABLE if terms.is_whole else unserved_fen,
+    )
+    if len(units) == 1 and area.rungs == 1 and len(goods[1][3]) == 1:
+        ((lot.sku_id, lot.quantity),) = goods[1][3]
+    return lot
+
+
+def _units(count: int, together: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
+    """The lines by units; groups that share a line are one."""
+    if not together:
+        return tuple((index,) for index in range(count))
+    unit_of = list(range(count))
+    for group in together:
+        joined = {unit_of[index] for index in group}
+        unit_of = [min(joined) if unit in joined else unit for unit in unit_of]
+    return tuple(tuple(index for index in range(count) if unit_of[index] == unit) for unit in sorted(set(unit_of)))
+
+
+def _goods(lines: Iterable[LineToRoute]) -> Goods:
+    weight = installs = 0
+    skills: set[str] = set()
+    needs: dict[int, int] = {}
+    for line in lines:
+        if line.is_counted:
+            weight += line.weight_g * line.quantity
+            needs[line.sku_id] = needs.get(line.sku_id, 0) + line.quantity
+        if line.install_skill:
+            installs += line.quantity
+            skills.add(line.install_skill)
+    return weight, installs, frozenset(skills), tuple(needs.items())
+
+
+def _added(one: Goods, other: Goods) -> Goods:
+    needs = dict(one[3])
+    for sku_id, units in other[3]:
+        needs[sku_id] = needs.get(sku_id, 0) + units
+    return one[0] + other[0], one[1] + other[1], one[2] | other[2], tuple(needs.items())

@@ -1,0 +1,248 @@
+"""What is left of stock and of the dealers' capacity, and the cheapest plan for an order on that. Pure.
+
+Prices say how dear it is to take what is scarce. While shelves have prices, plans are chosen and
+counted with them; the cost of a parcel itself stays what the package costs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot
+from orders.routing.plans import EXACT_LINES, UNREACHABLE, Stock, cheapest_partition, indexes_of
+
+ANY_NUMBER = 1 << 40
+Choice = tuple[int, Spot]  # what it costs with prices, and the place
+Choose = Callable[[Ranking, Needs, int], Choice | None]  # the last: a cost at which nobody cares any more
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Scarcity prices in fen: of a unit, by SKU and node, and of a piece of a dealer's work."""
+
+    units: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    works: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, node_id: int, dealer_id: int, needs: Needs) -> int:
+        """What a package pays on top of its cost."""
+        price = self.works.get(dealer_id, 0)
+        for sku_id, units in needs:
+            here = self.units.get(sku_id)
+            if here:
+                price += here.get(node_id, 0) * units
+        return price
+
+
+class Shelves:
+    """Stock by SKU and node, and room by dealer, going down while orders are placed."""
+
+    def __init__(
+        self,
+        left: dict[int, dict[int, int]],
+        room: dict[int, int],
+        *,
+        split_fee_fen: int,
+        rung_fen: int,
+        prices: Prices | None = None,
+    ) -> None:
+        self.left, self.room, self.prices = left, room, prices
+        self.split_fee_fen, self.rung_fen = split_fee_fen, rung_fen
+
+    def copy(self, prices: Prices | None = None) -> "Shelves":
+        """The same, to be emptied separately, with other prices."""
+        left = {sku_id: dict(here) for sku_id, here in self.left.items()}
+        return Shelves(left, dict(self.room), split_fee_fen=self.split_fee_fen, rung_fen=self.rung_fen, prices=prices)
+
+    def take(self, lot: Lot, plan: Plan, times: int = 1) -> None:
+        """Count a plan off the shelves; −1 times puts it back."""
+        for mask, node_id, dealer_id, _ in plan[1]:
+            self.room[dealer_id] -= times
+            for sku_id, units in lot.needs_of(mask):
+                here = self.left[sku_id]
+                here[node_id] = here.get(node_id, 0) - units * times
+
+    def cheapest(self, lot: Lot) -> Plan:
+        """The best plan on what is left."""
+        if self.prices is not None:
+            return self.plan(lot, self._dearest_aside, lot.limit_fen)
+        if not lot.sku_id:
+            return self.plan(lot, self._first, lot.limit_fen)
+        here, room, units, limit = self.left[lot.sku_id], self.room, lot.quantity, lot.limit_fen
+        for cost, _, node_id, dealer_id in lot.rankings[0][1]:
+            if cost >= limit:
+                break
+            if here.get(node_id, 0) >= units and room[dealer_id] > 0:
+                return cost, ((1, node_id, dealer_id, cost),)
+        return lot.unserved
+
+    def plan(self, lot: Lot, choose: Choose, limit: int) -> Plan:
+        """The best plan when `choose` says who is the best for each set of units.
+
+        Rungs are tried one after the other while one more may still pay.
+        """
+        best = lot.unserved
+        for rung, rankings in enumerate(lot.rankings):
+            climbed = rung * self.rung_fen
+            if climbed >= limit:
+                break
+            cost, parcels = self._on_rung(lot, rung, rankings, choose, limit - climbed)
+            if parcels and cost + climbed < limit:
+                limit = cost + climbed
+                best = limit, parcels
+        return best
+
+    def worth(self, lot: Lot, parcels: Sequence[Parcel]) -> int:
+        """What a plan with these parcels costs, with everything a batch weighs."""
+        if not parcels:
+            return lot.unserved[0]
+        total, covered, rung = self.split_fee_fen * (len(parcels) - 1), 0, 0
+        for mask, node_id, dealer_id, cost in parcels:
+            total += cost
+            covered |= mask
+            rung = max(rung, lot.area.rung_of[node_id])
+            if self.prices is not None:
+                total += self.prices.of(node_id, dealer_id, lot.needs_of(mask))
+        return total + rung * self.rung_fen + sum(lot.waived[unit] for unit in indexes_of(lot.full ^ covered))
+
+    def has(self, spot: Spot, needs: Needs) -> bool:
+        """Whether a place can do this now."""
+        _, _, node_id, dealer_id = spot
+        return self.room[dealer_id] > 0 and all(self.left[sku_id].get(node_id, 0) >= units for sku_id, units in needs)
+
+    def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
+        left, room = self.left, self.room
+        for spot in ranking:
+            cost, _, node_id, dealer_id = spot
+            if cost >= limit:
+                return None
+            if room[dealer_id] > 0:
+                for sku_id, units in needs:
+                    if left[sku_id].get(node_id, 0) < units:
+                        break
+                else:
+                    return cost, spot
+        return None
+
+    def _dearest_aside(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
+        """As the first, but prices count; of equals the lower code."""
+        assert self.prices is not None
+        best, found = limit, None
+        for spot in ranking:
+            if spot[0] > best or spot[0] >= limit:
+                break
+            if self.has(spot, needs):
+                cost = spot[0] + self.prices.of(spot[2], spot[3], needs)
+                if cost < best or (cost == best and found is not None and spot[1] < found[1]):
+                    best, found = cost, spot
+        return (best, found) if found is not None else None
+
+    def _on_rung(self, lot: Lot, rung: int, rankings: list[Ranking], choose: Choose, limit: int) -> Plan:
+        """The best plan up to a rung, without what climbing costs; no parcels when there is none."""
+        if lot.full == 1:
+            found = choose(rankings[1], lot.goods[1][3], limit)
+            return (found[0], (_parcel(1, found[1]),)) if found else lot.unserved
+        if len(lot.units) > EXACT_LINES:
+            return self._many(lot, rung)
+        best: list[int] = [0]
+        spots: list[Spot | None] = [None]
+        for mask in range(1, len(rankings)):
+            found = choose(rankings[mask], lot.goods[mask][3], limit)
+            best.append(found[0] if found else UNREACHABLE)
+            spots.append(found[1] if found else None)
+        total, masks = cheapest_partition(best, self.split_fee_fen, lot.waived)
+        if total >= UNREACHABLE:
+            return lot.unserved
+        parcels = tuple(_parcel(mask, spot) for mask in masks if (spot := spots[mask]) is not None)
+        return (total, parcels) if len(parcels) < 2 or not self._overdraws(parcels) else self._by_place(lot, rankings)
+
+    def _overdraws(self, parcels: Sequence[Parcel]) -> bool:
+        """Whether a place would pack twice, or a dealer would get more work than there is room for."""
+        if len({node_id for _, node_id, _, _ in parcels}) < len(parcels):
+            return True
+        dealers = [dealer_id for _, _, dealer_id, _ in parcels]
+        return any(dealers.count(dealer_id) > max(1, self.room[dealer_id]) for dealer_id in dealers)
+
+    def _by_place(self, lot: Lot, rankings: list[Ranking]) -> Plan:
+        """The best plan with one parcel per place at most and no dealer beyond its room, dealer by dealer."""
+        offers: dict[int, dict[int, list[tuple[int, Parcel]]]] = {}
+        for mask in range(1, len(rankings)):
+            needs = lot.goods[mask][3]
+            for spot in rankings[mask]:
+                if self.has(spot, needs):
+                    price = self.prices.of(spot[2], spot[3], needs) if self.prices is not None else 0
+                    of_node = offers.setdefault(spot[3], {}).setdefault(spot[2], [])
+                    of_node.append((spot[0] + price + self.split_fee_fen, _parcel(mask, spot)))
+        plans: dict[int, Plan] = {0: (0, ())}
+        for dealer_id in sorted(offers):
+            reached = {(mask, 0): plan for mask, plan in plans.items()}
+            for of_node in offers[dealer_id].values():
+                for (covered, works), (cost, parcels) in list(reached.items()):
+                    for price, parcel in of_node if works < self.room[dealer_id] else ():
+                        key = (covered | parcel[0], works + 1)
+                        if not covered & parcel[0] and (key not in reached or cost + price < reached[key][0]):
+                            reached[key] = cost + price, (*parcels, parcel)
+            plans = {}
+            for (mask, _), plan in reached.items():
+                if mask not in plans or plan[0] < plans[mask][0]:
+                    plans[mask] = plan
+        best, limit = lot.unserved, lot.limit_fen
+        for mask, (cost, parcels) in plans.items():
+            total = cost - self.split_fee_fen + sum(lot.waived[unit] for unit in indexes_of(lot.full ^ mask))
+            if parcels and total < limit:
+                best, limit = (total, parcels), total
+        return best
+
+    def _many(self, lot: Lot, rung: int) -> Plan:
+        """Many units: the scarcest first, each where it adds least; or all in one place if that is cheaper."""
+        held: dict[int, Parcel] = {}
+        costs: dict[int, int] = {}
+        left_out = 0
+        offers = [[spot for spot in self._ranking(lot, 1 << unit, rung) if self.has(spot, lot.needs_of(1 << unit))] for unit in range(len(lot.units))]
+        for unit in sorted(range(len(lot.units)), key=lambda unit: (len(offers[unit]), unit)):
+            choice: tuple[int, Parcel, int] | None = None
+            for _, _, node_id, dealer_id in sorted(offers[unit], key=lambda spot: spot[1]):
+                before = held.get(node_id)
+                wider = (before[0] if before else 0) | 1 << unit
+                works = sum(parcel[2] == dealer_id for parcel in held.values())
+                spot = next((spot for spot in self._ranking(lot, wider, rung) if spot[2] == node_id), None)
+                if spot is None or not self.has(spot, lot.needs_of(wider)) or (not before and works >= self.room[dealer_id]):
+                    continue
+                cost = spot[0] + (self.prices.of(node_id, dealer_id, lot.needs_of(wider)) if self.prices is not None else 0)
+                added = cost - costs[node_id] if before else cost + (self.split_fee_fen if held else 0)
+                if choice is None or added < choice[0]:
+                    choice = added, _parcel(wider, spot), cost
+            if choice is None or choice[0] >= lot.waived[unit]:
+                left_out += lot.waived[unit]
+            else:
+                _, parcel, costs[parcel[1]] = choice
+                held[parcel[1]] = parcel
+        total = sum(costs.values()) + self.split_fee_fen * max(0, len(costs) - 1) + left_out
+        alone = (self._dearest_aside if self.prices is not None else self._first)(
+            self._ranking(lot, lot.full, rung), lot.needs_of(lot.full), total + 1
+        )
+        if alone:
+            return alone[0], (_parcel(lot.full, alone[1]),)
+        return (total, tuple(held.values())) if held and total < UNREACHABLE else lot.unserved
+
+    @staticmethod
+    def _ranking(lot: Lot, mask: int, rung: int) -> Ranking:
+        weight_g, installs, skills, _ = lot.goods_of(mask)
+        return lot.area.ranking(weight_g, installs, skills, rung)
+
+
+def _parcel(mask: int, spot: Spot) -> Parcel:
+    return mask, spot[2], spot[3], spot[0]
+
+
+def fill(
+    lots: Sequence[Lot], stock: Stock, remaining: Mapping[int, int] | None, *, split_fee_fen: int, rung_fen: int
+) -> Shelves:
+    """The shelves before anybody takes anything. `remaining`: more works a dealer may get; missing: any number."""
+    left: dict[int, dict[int, int]] = {sku_id: {} for lot in lots for sku_id, _ in lot.needs_of(lot.full)}
+    for (node_id, sku_id), units in stock.items():
+        if sku_id in left:
+            left[sku_id][node_id] = units
+    room = {OURS: ANY_NUMBER}
+    for area in {id(lot.area): lot.area for lot in lots}.values():
+        for dealer_id in area.dealers:
+            room.setdefault(dealer_id, (remaining or {}).get(dealer_id, ANY_NUMBER))
+    return Shelves(left, room, split_fee_fen=split_fee_fen, rung_fen=rung_fen)
