@@ -18,7 +18,7 @@ from oms_project.readonly import ReadOnlyAdmin
 from oms_project.refusal import Refusal
 from orders.routing import actions as routing
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
-from orders.routing.rules import COMPONENT_TEXT, explain
+from orders.routing.rules import COMPONENT_TEXT, explain, price_told
 
 HEADS = ("发货点", "阶梯", "公里", "天数", "成本", "构成", "结论")
 
@@ -177,7 +177,7 @@ def _row(entry: dict[str, Any], is_chosen: bool) -> tuple[str, ...]:
         str(entry["step"] or "—"),
         str(entry["km"]),
         str(entry["days"]),
-        yuan(entry["cost_fen"]) if "cost_fen" in entry else "—",
+        price_told(entry) if "cost_fen" in entry else "—",
         "、".join(f"{COMPONENT_TEXT.get(name, name)} {yuan(amount)}" for name, amount in parts.items() if amount) or "—",
         "派给这里" if is_chosen else entry.get("text") or lacking or "可行，成本不占优",
     )

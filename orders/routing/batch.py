@@ -133,9 +133,11 @@ def route_batch(
 
 def _improve(lots: Sequence[Lot], opening: Shelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing) -> dict[int, Story]:
     """Better plans for the lots, if there are any; returns how they came about."""
-    if effort.passes:
-        for lot in lots:
-            lot.ideal_fen = opening.cheapest(lot)[0]
+    if effort == FIRST_COME:
+        return {}
+    for lot in lots:
+        lot.thin(opening.has)
+        lot.ideal_fen = opening.cheapest(lot)[0]
     if effort.price_rounds:
         scarce = scarcity_prices(lots, opening, keeps_going=keeps_going, rounds=effort.price_rounds)
         shelves = opening.copy(scarce)

@@ -4,7 +4,7 @@ Places are ranked once per area and weight of goods; a question then walks down 
 it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as for one decision.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
@@ -70,33 +70,40 @@ class Area:
     def __init__(self, places: Sequence[tuple[Candidate, int]], rungs: int) -> None:
         """`places` by code, each with the rung on which it is asked."""
         self.rungs = rungs
-        self._kinds: list[Candidate] = []
-        self._rankings: dict[tuple[int, int, frozenset[str], int], Ranking] = {}
-        kinds: dict[tuple[int, int, int, int], int] = {}
-        self._places: list[tuple[int, int, int, int, int, frozenset[str] | None]] = []
-        for place, rung in places:
+        self.rung_of = {place.node.node_id: rung for place, rung in places}
+        self.dealers = frozenset(place.node.dealer_id or OURS for place, _ in places)
+        self._terms: dict[tuple[int, int, int, int], Candidate] = {}
+        self._places = []
+        numbers: dict[tuple[int, int, int, int], int] = {}
+        for number, (place, _) in enumerate(places):
             terms = (place.first_weight_g, place.step_weight_g, place.step_fen, place.install_fen)
-            kind = kinds.setdefault(terms, len(kinds))
-            if kind == len(self._kinds):
-                self._kinds.append(place)
-            node = place.node
-            skills = node.skills if node.dealer_id is not None else None
-            self._places.append((place.base_fen, kind, node.node_id, node.dealer_id or OURS, rung, skills))
-        self.dealers = frozenset(dealer_id for _, _, _, dealer_id, _, _ in self._places)
-        self.rung_of = {node_id: rung for _, _, node_id, _, rung, _ in self._places}
+            self._terms.setdefault(terms, place)
+            kind = numbers.setdefault(terms, len(numbers))
+            self._places.append((place.base_fen, kind, number, place.node.node_id, place.node.dealer_id or OURS))
+        self._skills = [None if place.node.dealer_id is None else place.node.skills for place, _ in places]
+        self._able: dict[tuple[frozenset[str], int], list[tuple[int, int, int, int, int]]] = {}
+        self._rankings: dict[tuple[int, int, frozenset[str], int], Ranking] = {}
 
     def ranking(self, weight_g: int, installs: int, skills: frozenset[str], rung: int) -> Ranking:
         """The places that may have these goods up to a rung, cheapest first, equal costs by code."""
         key = (weight_g, installs, skills, rung)
         found = self._rankings.get(key)
         if found is None:
-            extra = [kind.goods_fen(weight_g, installs) for kind in self._kinds]
-            found = self._rankings[key] = [
-                (base + extra[kind], number, node_id, dealer_id)
-                for number, (base, kind, node_id, dealer_id, asked, able) in enumerate(self._places)
-                if asked <= rung and (not skills or able is None or skills <= able)
-            ]
+            extra = [place.goods_fen(weight_g, installs) for place in self._terms.values()]
+            able = self._able_to(skills, rung)
+            found = self._rankings[key] = [(base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in able]
             found.sort()
+        return found
+
+    def _able_to(self, skills: frozenset[str], rung: int) -> list[tuple[int, int, int, int, int]]:
+        """The places with these skills up to a rung; our own buy them."""
+        found = self._able.get((skills, rung))
+        if found is None:
+            found = self._able[skills, rung] = [
+                place
+                for place, has in zip(self._places, self._skills, strict=True)
+                if self.rung_of[place[3]] <= rung and (has is None or skills <= has)
+            ]
         return found
 
 
@@ -126,6 +133,21 @@ class Lot:
     @property
     def full(self) -> int:
         return (1 << len(self.units)) - 1
+
+    def thin(self, has: Callable[[Spot, Needs], bool]) -> None:
+        """Forget the places that have not got the goods even now, with everything on the shelves."""
+        if len(self.goods) == 2:
+            self.rankings = [[[], [spot for spot in by_mask[1] if has(spot, self.goods[1][3])]] for by_mask in self.rankings]
+            return
+        able: dict[int, int] = {}
+        for unit in range(len(self.units) if len(self.goods) > 1 else 0):
+            for spot in self.rankings[-1][1 << unit] if self.rankings else ():
+                if has(spot, self.goods[1 << unit][3]):
+                    able[spot[2]] = able.get(spot[2], 0) | 1 << unit
+        self.rankings = [
+            [[spot for spot in ranking if able.get(spot[2], 0) & mask == mask] for mask, ranking in enumerate(by_mask)]
+            for by_mask in self.rankings
+        ]
 
     def needs_of(self, mask: int) -> Needs:
         return self.goods[mask][3] if mask < len(self.goods) else self.goods_of(mask)[3]

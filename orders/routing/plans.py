@@ -22,6 +22,7 @@ class Load:
     lines: tuple[LineToRoute, ...]
     stock: Stock
     scarcity: Mapping[tuple[int, int], int]
+    works: Mapping[int, int]
     split_fee_fen: int
     weights: list[int] = field(default_factory=list)
     installs: list[int] = field(default_factory=list)
@@ -55,8 +56,9 @@ class Load:
         return True
 
     def terms(self, candidate: Candidate, mask: int) -> tuple[int, int, int]:
-        """Weight (g), units to install and scarcity price (fen) of a subset at a place."""
-        weight = installs = scarce = 0
+        """Weight (g), units to install and scarcity price (fen: units and work) of a subset at a place."""
+        weight = installs = 0
+        scarce = self.works.get(candidate.node.dealer_id or 0, 0)
         for index in indexes_of(mask):
             weight += self.weights[index]
             installs += self.installs[index]
@@ -123,7 +125,7 @@ def _best_by_subset(load: Load, allowed: Sequence[Able], full: int) -> Plan | No
     for each in allowed:
         candidate, mask = each.candidate, each.mask
         while mask:
-            scarce = load.terms(candidate, mask)[2] if load.scarcity else 0
+            scarce = load.terms(candidate, mask)[2] if load.scarcity or load.works else 0
             cost = candidate.cost_fen(weights[mask], installs[mask], scarce)
             if cost < best[mask]:
                 best[mask], place[mask] = cost, candidate

@@ -26,7 +26,9 @@ __all__ = [
     "RoutingTable",
     "Rung",
     "decide",
+    "decided_as",
     "explain",
+    "price_told",
 ]
 
 NEVER = 1 << 30
@@ -108,21 +110,21 @@ def decide(
     at: datetime,
     remaining: Mapping[int, int] | None = None,
     scarcity: Mapping[tuple[int, int], int] | None = None,
+    work_prices: Mapping[int, int] | None = None,
 ) -> Decision:
     """The cheapest way to do the whole order on the first rung on which it can be done.
 
     Rungs add up: on the second rung the first one's places count too. Up to eight lines the plan
     is the exact optimum over all partitions of the lines among distinct places; above that it is
     built greedily. Quantities are not divided. `remaining` is how many more pieces of work a
-    dealer may get today (missing: any number); `scarcity` is the price in fen of taking one unit.
+    dealer may get today (missing: any number); `scarcity` is the price in fen of taking one unit
+    from a node, `work_prices` that of a piece of a dealer's work.
     """
-    ranks: dict[str, int] = {}
-    for index, rung in enumerate(ladder):
-        ranks.setdefault(rung.target, index)
+    ranks = _ranks(ladder)
     considered = table.considered(order.division_code, order.channel)
+    load = Load(order.lines, stock, scarcity or {}, work_prices or {}, table.policy.split_fee_fen)
     if len(order.lines) == 1:
-        return _decide_one(order.lines[0], considered, stock, ladder, ranks, refused, remaining, scarcity, table.policy.name)
-    load = Load(order.lines, stock, scarcity or {}, table.policy.split_fee_fen)
+        return _decide_one(load, considered, ladder, ranks, refused, remaining, table.policy.name)
     trace, able = _survey(load, considered, ladder, ranks, refused, remaining)
     full = (1 << len(order.lines)) - 1
     for rank in sorted({each.rank for each in able if each.rank != NEVER}) if full else ():
@@ -133,6 +135,49 @@ def decide(
             return _decided(load, plan, allowed, ladder[rank].position, trace, table.policy.name)
     _fence_later(able, -1)
     return Decision((), 0, 0, None, trace, _reasons(trace, order.lines), table.policy.name)
+
+
+def decided_as(
+    order: OrderToRoute,
+    table: RoutingTable,
+    stock: Stock,
+    placements: Mapping[int, Sequence[int]],
+    *,
+    ladder: Sequence[Rung],
+    refused: frozenset[int] = frozenset(),
+    remaining: Mapping[int, int] | None = None,
+    scarcity: Mapping[tuple[int, int], int] | None = None,
+    work_prices: Mapping[int, int] | None = None,
+) -> Decision:
+    """A plan that was made elsewhere (a batch) as a decision, with the same costs and the same trace.
+
+    `placements` has the lines by node id; `stock` and `remaining` include what the plan takes.
+    Raises ValueError where a place could not do what it is given.
+    """
+    load = Load(order.lines, stock, scarcity or {}, work_prices or {}, table.policy.split_fee_fen)
+    trace, able = _survey(load, table.considered(order.division_code, order.channel), ladder, _ranks(ladder), refused, remaining)
+    by_node = {each.candidate.node.node_id: each for each in able if each.rank != NEVER}
+    plan: Plan = []
+    rank = 0
+    for node_id, indexes in placements.items():
+        each, mask = by_node.get(node_id), sum(1 << index for index in indexes)
+        if each is None or mask & ~each.mask or not load.fits(each.candidate, mask):
+            raise ValueError(f"node {node_id} cannot do lines {list(indexes)} of order {order.order_id}")
+        plan.append((each.candidate, mask))
+        rank = max(rank, each.rank)
+    if not plan:
+        _fence_later(able, -1)
+        return Decision((), 0, 0, None, trace, _reasons(trace, order.lines), table.policy.name)
+    _fence_later(able, rank)
+    allowed = [each for each in able if each.rank <= rank]
+    return _decided(load, plan, allowed, ladder[rank].position, trace, table.policy.name)
+
+
+def _ranks(ladder: Sequence[Rung]) -> dict[str, int]:
+    ranks: dict[str, int] = {}
+    for index, rung in enumerate(ladder):
+        ranks.setdefault(rung.target, index)
+    return ranks
 
 
 def _entry(candidate: Candidate, ladder: Sequence[Rung], rank: int) -> dict[str, Any]:
@@ -163,21 +208,20 @@ def _fence_of(candidate: Candidate, refused: frozenset[int], remaining: Mapping[
 
 
 def _decide_one(
-    line: LineToRoute,
+    load: Load,
     considered: Sequence[Candidate],
-    stock: Stock,
     ladder: Sequence[Rung],
     ranks: Mapping[str, int],
     refused: frozenset[int],
     remaining: Mapping[int, int] | None,
-    scarcity: Mapping[tuple[int, int], int] | None,
     policy: str,
 ) -> Decision:
     """The common case, an order of one line, in one pass over the candidates."""
+    (line,), stock = load.lines, load.stock
     sku_id, skill = line.sku_id, line.install_skill
     needed = line.quantity if line.is_counted else 0
-    weight = line.weight_g * needed
-    installs = line.quantity if skill else 0
+    weight, installs = load.weights[0], load.installs[0]
+    is_priced = bool(load.scarcity or load.works)
     trace: list[dict[str, Any]] = []
     able: list[tuple[int, int, Candidate, dict[str, Any]]] = []
     for candidate in considered:
@@ -195,7 +239,7 @@ def _decide_one(
             entry["fence"] = fence.value
             entry["text"] = candidate.text or FENCE_TEXT[fence]
             continue
-        scarce = scarcity.get((node.node_id, sku_id), 0) * needed if scarcity else 0
+        scarce = load.terms(candidate, 1)[2] if is_priced else 0
         cost = candidate.cost_fen(weight, installs, scarce)
         entry["cost_fen"] = cost
         entry["breakdown"] = candidate.breakdown(weight, installs, scarce)
@@ -307,6 +351,12 @@ def _reasons(trace: Sequence[dict[str, Any]], lines: Sequence[LineToRoute]) -> t
     return tuple(reasons)
 
 
+def price_told(entry: Mapping[str, Any]) -> str:
+    """What a place would cost, and for which lines where it is not for all of them."""
+    part = f"，只含第 {'、'.join(str(index + 1) for index in entry['lines'])} 行" if "missing" in entry else ""
+    return f"{yuan(entry['cost_fen'])}{part}"
+
+
 def explain(trace: Sequence[Mapping[str, Any]], plan: Sequence[Mapping[str, Any]]) -> list[str]:
     """A stored decision in sentences: why these places, and for each other one why not."""
     names = {entry["node"]: entry["name"] for entry in trace}
@@ -322,7 +372,7 @@ def explain(trace: Sequence[Mapping[str, Any]], plan: Sequence[Mapping[str, Any]
         if entry["node"] in chosen:
             continue
         if "fence" in entry:
-            cost = f"（成本 {yuan(entry['cost_fen'])}）" if "cost_fen" in entry else ""
+            cost = f"（成本 {price_told(entry)}）" if "cost_fen" in entry else ""
             told.append(f"为什么不是{entry['name']}：{entry['text']}{cost}")
         elif "missing" in entry:
             lacking = "；".join(f"第 {int(index) + 1} 行{text}" for index, text in entry["missing"].items())

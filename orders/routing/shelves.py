@@ -105,8 +105,13 @@ class Shelves:
 
     def has(self, spot: Spot, needs: Needs) -> bool:
         """Whether a place can do this now."""
-        _, _, node_id, dealer_id = spot
-        return self.room[dealer_id] > 0 and all(self.left[sku_id].get(node_id, 0) >= units for sku_id, units in needs)
+        if self.room[spot[3]] <= 0:
+            return False
+        node_id, left = spot[2], self.left
+        for sku_id, units in needs:
+            if left[sku_id].get(node_id, 0) < units:
+                return False
+        return True
 
     def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
         left, room = self.left, self.room

@@ -216,6 +216,15 @@ def test_rungs_add_up_for_orders_that_need_several_places() -> None:
     ]
 
 
+def test_a_later_place_that_can_do_only_a_part_says_for_which_lines_its_cost_is() -> None:
+    known = table(node(1), node(2, dealer_id=None))
+    decision = run(order(line(1), line(2)), known, {(1, 1): 1, (1, 2): 1, (2, 2): 1})
+    later = decision.trace[1]
+    assert (later["fence"], later["cost_fen"], later["lines"], later["missing"]) == ("LADDER", 1200, [1], {"0": "可售库存不足"})
+    told = explain(decision.trace, [package.as_dict() for package in decision.packages])
+    assert told[1] == "为什么不是发货点2：还没轮到这一级阶梯（成本 12.00 元，只含第 2 行）"
+
+
 # The plan.
 
 
