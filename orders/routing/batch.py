@@ -31,7 +31,7 @@ class Effort:
 FIRST_COME = Effort(0, ())
 QUICK = Effort(0, ((1, 500),))
 REDECIDE = Effort(0, ((1, 500), (3, 100)))
-FULL = Effort(6, ((1, 500), (3, 100)))
+FULL = Effort(12, ((1, 500), (3, 100), (3, 20)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import csv
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -57,7 +57,7 @@ class World:
     stock: dict[tuple[int, int], int]
     remaining: dict[int, int]
     orders: list[OpenOrder]
-    another_day: list[list[OpenOrder]]
+    other_days: list[list[OpenOrder]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def build(*, orders: int, nodes: int, rho: float, seed: int, other_days: int = 0
         stock=_stock(places, weights, skus, orders * MEAN_UNITS * rho, random),
         remaining=_capacity(places, territory, weights, orders, random),
         orders=days[0],
-        another_day=days[1:],
+        other_days=days[1:],
     )
 
 
@@ -254,7 +254,3 @@ def _capacity(
             found[node.dealer_id] = max(2, math.ceil(share * orders * 1.35 * random.lognormvariate(0, 0.4)))
     return found
 
-
-def as_open(orders: Sequence[OpenOrder], placed: dict[int, OpenOrder]) -> list[OpenOrder]:
-    """The orders with what is known of them since."""
-    return [placed.get(each.order.order_id, replace(each)) for each in orders]
