@@ -131,7 +131,9 @@ def route_batch(
     )
 
 
-def _improve(lots: Sequence[Lot], opening: Shelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing) -> dict[int, Story]:
+def _improve(
+    lots: Sequence[Lot], opening: Shelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing
+) -> dict[int, Story]:
     """Better plans for the lots, if there are any; returns how they came about."""
     if effort == FIRST_COME:
         return {}

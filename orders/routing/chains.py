@@ -49,11 +49,7 @@ class Exchange:
         """
         self._losses.clear()
         saved = 0
-        far = sorted(
-            (lot.ideal_fen - lot.plan[0], lot.number)
-            for lot in self.lots
-            if lot.plan[0] - lot.ideal_fen >= excess_fen
-        )
+        far = sorted((lot.ideal_fen - lot.plan[0], lot.number) for lot in self.lots if lot.plan[0] - lot.ideal_fen >= excess_fen)
         for _, number in far:
             if not keeps_going():
                 break

@@ -5,7 +5,7 @@ it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing.plans import EXACT_LINES, UNREACHABLE, indexes_of
@@ -91,7 +91,9 @@ class Area:
         if found is None:
             extra = [place.goods_fen(weight_g, installs) for place in self._terms.values()]
             able = self._able_to(skills, rung)
-            found = self._rankings[key] = [(base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in able]
+            found = self._rankings[key] = [
+                (base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in able
+            ]
             found.sort()
         return found
 

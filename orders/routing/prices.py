@@ -80,5 +80,8 @@ def _mean(shown: Sequence[tuple[UnitPrices, WorkPrices]], share: float = 1.0) ->
             here[node_id] = here.get(node_id, 0.0) + price * part
         for dealer_id, price in of_works.items():
             works[dealer_id] = works.get(dealer_id, 0.0) + price * part
-    whole = {sku_id: {node_id: round(price) for node_id, price in sorted(here.items()) if round(price)} for sku_id, here in units.items()}
+    whole = {
+        sku_id: {node_id: round(price) for node_id, price in sorted(here.items()) if round(price)}
+        for sku_id, here in units.items()
+    }
     return Prices(whole, {dealer_id: round(price) for dealer_id, price in works.items() if round(price)})

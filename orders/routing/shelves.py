@@ -201,7 +201,10 @@ class Shelves:
         held: dict[int, Parcel] = {}
         costs: dict[int, int] = {}
         left_out = 0
-        offers = [[spot for spot in self._ranking(lot, 1 << unit, rung) if self.has(spot, lot.needs_of(1 << unit))] for unit in range(len(lot.units))]
+        offers = [
+            [spot for spot in self._ranking(lot, 1 << unit, rung) if self.has(spot, lot.needs_of(1 << unit))]
+            for unit in range(len(lot.units))
+        ]
         for unit in sorted(range(len(lot.units)), key=lambda unit: (len(offers[unit]), unit)):
             choice: tuple[int, Parcel, int] | None = None
             for _, _, node_id, dealer_id in sorted(offers[unit], key=lambda spot: spot[1]):
@@ -238,9 +241,7 @@ def _parcel(mask: int, spot: Spot) -> Parcel:
     return mask, spot[2], spot[3], spot[0]
 
 
-def fill(
-    lots: Sequence[Lot], stock: Stock, remaining: Mapping[int, int] | None, *, split_fee_fen: int, rung_fen: int
-) -> Shelves:
+def fill(lots: Sequence[Lot], stock: Stock, remaining: Mapping[int, int] | None, *, split_fee_fen: int, rung_fen: int) -> Shelves:
     """The shelves before anybody takes anything. `remaining`: more works a dealer may get; missing: any number."""
     left: dict[int, dict[int, int]] = {sku_id: {} for lot in lots for sku_id, _ in lot.needs_of(lot.full)}
     for (node_id, sku_id), units in stock.items():

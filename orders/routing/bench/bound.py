@@ -59,7 +59,10 @@ class Master:
         for _, _, takes in self.columns:
             for thing, units in takes.items():
                 wanted[thing] = wanted.get(thing, 0) + units
-        rows = {thing: len(self.lots) + row for row, thing in enumerate(thing for thing, units in wanted.items() if units > self.there(thing))}
+        rows = {
+            thing: len(self.lots) + row
+            for row, thing in enumerate(thing for thing, units in wanted.items() if units > self.there(thing))
+        }
         starts, indexes, values = [0], [], []
         for number, _, takes in self.columns:
             mine = [(number, 1)] + [(rows[thing], units) for thing, units in takes.items() if thing in rows]
@@ -119,7 +122,9 @@ def _ask_all(master: Master, prices: Prices) -> tuple[int, Prices]:
         master.add(lot, plan)
     for sku_id, here in prices.units.items():
         bound -= sum(price * priced.left[sku_id].get(node_id, 0) for node_id, price in here.items())
-    bound -= sum(price * priced.room[dealer_id] for dealer_id, price in prices.works.items() if priced.room[dealer_id] < ANY_NUMBER)
+    bound -= sum(
+        price * priced.room[dealer_id] for dealer_id, price in prices.works.items() if priced.room[dealer_id] < ANY_NUMBER
+    )
     return bound, prices
 
 

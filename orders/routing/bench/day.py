@@ -31,7 +31,11 @@ class Day:
         """All orders of the day; the last `still_open` may be moved, earlier ones have been accepted."""
         window: list[OpenOrder] = []
         for start in range(0, len(self.world.orders), STEP):
-            window = [*window[-still_open:], *self.world.orders[start : start + STEP]] if still_open else self.world.orders[start : start + STEP]
+            window = (
+                [*window[-still_open:], *self.world.orders[start : start + STEP]]
+                if still_open
+                else self.world.orders[start : start + STEP]
+            )
             batch = route_batch(
                 window, self.world.table, self.stock, remaining=self.remaining, terms=self.terms, effort=effort, prices=prices
             )

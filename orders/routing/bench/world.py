@@ -105,7 +105,8 @@ def _districts() -> list[District]:
     demand = [float(row["pop"]) * (0.4 + 0.6 * float(row["urb"] or 0.5)) for row in rows]
     total = sum(demand)
     return [
-        District(row["code"], float(row["lng"]), float(row["lat"]), share / total) for row, share in zip(rows, demand, strict=True)
+        District(row["code"], float(row["lng"]), float(row["lat"]), share / total)
+        for row, share in zip(rows, demand, strict=True)
     ]
 
 
@@ -124,7 +125,9 @@ def _places(nodes: int, districts: Sequence[District], random: Random) -> tuple[
         skills = frozenset({SKILL}) if not is_ours and random.random() < 0.95 else frozenset[str]()
         at = (home.lng + random.gauss(0, 0.05), home.lat + random.gauss(0, 0.05))
         found.append(
-            NodeFacts(number, f"N{number:05d}", f"发货点{number}", kind, None if is_ours else number, home.code, *at, True, skills)
+            NodeFacts(
+                number, f"N{number:05d}", f"发货点{number}", kind, None if is_ours else number, home.code, *at, True, skills
+            )
         )
     return homes, found
 
@@ -253,4 +256,3 @@ def _capacity(
             share = territory[node.node_id] * 0.6 if node.kind == "dealer" else weights[node.node_id] / 0.10 * 0.25
             found[node.dealer_id] = max(2, math.ceil(share * orders * 1.35 * random.lognormvariate(0, 0.4)))
     return found
-
