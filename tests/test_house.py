@@ -30,7 +30,16 @@ FLOORS = {
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
     "dealers": [{"directory"}, {"settlement", "insights"}, {"management"}],
-    "inventory": [{"items"}, {"ledger"}, {"reservations"}, {"replenishment"}, {"management"}],
+    "inventory": [
+        {"items"},
+        {"ledger"},
+        {"reservations"},
+        {"locks", "arrivals"},
+        {"pool"},
+        {"replenishment"},
+        {"exchange", "partners"},
+        {"management"},
+    ],
     "orders": [
         {"catalogue"},
         {"lifecycle"},

@@ -56,7 +56,7 @@ class LevelAdmin(ModelAdmin):
 
     @admin.display(description="可售")
     def sellable_units(self, level: Level) -> int:
-        return level.sellable
+        return level.sellable(timezone.now())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:

@@ -2,6 +2,22 @@
 
 from dataclasses import dataclass
 
+MOST_UNITS = 1_000_000_000  # more than this at one place is a typing error
+
+
+def free_units(
+    on_hand: int, held: int, safety_stock: int, share_percent: int = 100, share_cap: int | None = None, keep_back: int = 0
+) -> int:
+    """What may still be promised at one place; negative when more is promised than the rules allow now.
+
+    The shared part of the stock, min(在库 × 共享比例, 共享上限, 在库 − 自留), less 预占 and 安全库存.
+    The same formula stands as SQL in statements.FREE.
+    """
+    shared = min(on_hand * share_percent // 100, on_hand - keep_back)
+    if share_cap is not None:
+        shared = min(shared, share_cap)
+    return shared - held - safety_stock
+
 
 @dataclass(frozen=True, slots=True)
 class NewMovement:

@@ -11,6 +11,20 @@ from inventory.ledger.rules import NewMovement
 Place = tuple[int, int]
 
 
+def free_sql(level: str = "") -> str:
+    """rules.free_units as SQL over the columns of a level (an alias such as "l.", or nothing)."""
+    least = "LEAST" if connection.vendor == "postgresql" else "MIN"
+    return (
+        f"{least}({level}on_hand * {level}share_percent / 100, {level}on_hand - {level}keep_back, "
+        f"COALESCE({level}share_cap, {level}on_hand)) - {level}held - {level}safety_stock"
+    )
+
+
+def fresh_sql(level: str = "") -> str:
+    """Whether a level may be sold from at the moment given as one parameter."""
+    return f"({level}fresh_until IS NULL OR {level}fresh_until > %s)"
+
+
 def _marks(count: int, row: str = "%s") -> str:
     return ", ".join([row] * count)
 
@@ -75,7 +89,7 @@ def read_drift() -> list[tuple[int, int, int, int, int, int]]:
             "LEFT JOIN (SELECT node_id, sku_id, SUM(quantity) AS units FROM inventory_movement GROUP BY node_id, sku_id) m "
             "ON m.node_id = l.node_id AND m.sku_id = l.sku_id "
             "LEFT JOIN (SELECT level_id, SUM(quantity) AS units FROM inventory_reservation "
-            "WHERE state = 'open' GROUP BY level_id) r "
+            "WHERE state = 'open' AND level_id IS NOT NULL GROUP BY level_id) r "
             "ON r.level_id = l.id "
             "WHERE l.on_hand <> COALESCE(m.units, 0) OR l.held <> COALESCE(r.units, 0) "
             "UNION ALL SELECT m.node_id, m.sku_id, 0, CAST(SUM(m.quantity) AS BIGINT), 0, 0 FROM inventory_movement m "

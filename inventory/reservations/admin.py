@@ -8,15 +8,17 @@ from oms_project.readonly import ReadOnlyAdmin
 
 @admin.register(Reservation)
 class ReservationAdmin(ReadOnlyAdmin):
-    list_display = ["bill", "node", "sku", "quantity", "state", "held_at", "expires_at", "closed_at"]
-    list_select_related = ["level__node", "level__sku"]
-    list_filter = ["state"]
-    search_fields = ["bill"]
+    list_display = ["bill", "kind", "place", "goods", "quantity", "state", "held_at", "expires_at", "closed_at"]
+    list_select_related = ["level__node", "level__sku", "incoming__node", "incoming__sku", "sku"]
+    list_filter = ["state", "kind"]
+    search_fields = ["bill", "lock_no"]
 
     @admin.display(description="仓库")
-    def node(self, reservation: Reservation) -> str:
-        return reservation.level.node.name
+    def place(self, reservation: Reservation) -> str:
+        standing = reservation.level or reservation.incoming
+        return standing.node.name if standing else "待分配"
 
     @admin.display(description="SKU")
-    def sku(self, reservation: Reservation) -> str:
-        return str(reservation.level.sku)
+    def goods(self, reservation: Reservation) -> str:
+        standing = reservation.level or reservation.incoming
+        return str(standing.sku if standing else reservation.sku)

@@ -5,16 +5,19 @@ SQLite does the same in two statements inside its exclusive transaction. Stock r
 locked in the order of their ids.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from inventory.reservations.rules import Place
+from inventory.ledger.statements import free_sql, fresh_sql
+from inventory.reservations.rules import Grant, Place, Shelf, Want
 
 Row = tuple[int, str, int]  # level_id, bill, quantity
-_NEW = "INSERT INTO inventory_reservation (level_id, bill, quantity, state, held_at, expires_at) "
+_NEW = "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, lock_no, drawn, state, held_at, expires_at) "
+_LIFTED = "UPDATE inventory_level SET held = held + gain.units FROM gain WHERE inventory_level.id = gain.level_id"
 
 
 def is_postgres() -> bool:
@@ -30,18 +33,40 @@ def _marks(count: int, row: str = "%s") -> str:
     return ", ".join([row] * count)
 
 
-def read_sellable(node_ids: Collection[int], sku_ids: Collection[int]) -> dict[Place, int]:
-    """Free units per place, never below zero."""
+def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    return [value for row in rows for value in row]
+
+
+def read_free(node_ids: Collection[int], sku_ids: Collection[int], at: datetime) -> dict[Place, int]:
+    """Free units per place that has stock and is fresh; negative where more is promised than the rules allow now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT node_id, sku_id, on_hand - held - safety_stock FROM inventory_level "
-            f"WHERE node_id IN ({_marks(len(node_ids))}) AND sku_id IN ({_marks(len(sku_ids))})",
-            [*node_ids, *sku_ids],
+            f"SELECT node_id, sku_id, {free_sql()} FROM inventory_level "
+            f"WHERE node_id IN ({_marks(len(node_ids))}) AND sku_id IN ({_marks(len(sku_ids))}) AND {fresh_sql()}",
+            [*node_ids, *sku_ids, _when(at)],
         )
-        return {(node_id, sku_id): max(0, free) for node_id, sku_id, free in cursor.fetchall()}
+        return {(node_id, sku_id): free for node_id, sku_id, free in cursor.fetchall()}
 
 
-def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: datetime | None) -> bool:
+def read_locked(
+    node_ids: Collection[int], sku_ids: Collection[int], lock_nos: Collection[str], at: datetime
+) -> dict[str, dict[Place, int]]:
+    """Units that these locks hold now, per lock and place."""
+    locked: dict[str, dict[Place, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.bill, l.node_id, l.sku_id, r.quantity FROM inventory_reservation r "
+            "JOIN inventory_level l ON l.id = r.level_id "
+            f"WHERE r.state = 'open' AND r.kind = 'lock' AND r.bill IN ({_marks(len(lock_nos))}) "
+            f"AND l.node_id IN ({_marks(len(node_ids))}) AND l.sku_id IN ({_marks(len(sku_ids))}) AND {fresh_sql('l.')}",
+            [*lock_nos, *node_ids, *sku_ids, _when(at)],
+        )
+        for lock_no, node_id, sku_id, units in cursor.fetchall():
+            locked.setdefault(lock_no, {})[(node_id, sku_id)] = units
+    return locked
+
+
+def hold_one(want: Want, at: datetime, expires_at: datetime | None) -> bool:
     """Hold one place for one bill if enough is free; true also when the bill already holds there."""
     already = (  # asked by both columns of the unique index: a row that many bills hold must not be searched
         "SELECT 1 FROM inventory_reservation WHERE bill = %s AND state = 'open' "
@@ -49,66 +74,100 @@ def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: d
     )
     raise_held = (
         "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s "
-        f"AND on_hand - held - safety_stock >= %s AND NOT EXISTS ({already}) RETURNING id"
+        f"AND {free_sql()} >= %s AND {fresh_sql()} AND NOT EXISTS ({already}) RETURNING id"
     )
-    raising: list[Any] = [quantity, *place, quantity, bill, *place]
+    raising: list[Any] = [want.quantity, *want.place, want.quantity, _when(at), want.bill, *want.place]
     with connection.cursor() as cursor:
         if is_postgres():
             cursor.execute(
                 f"WITH took AS ({raise_held}), new AS ({_NEW} "
-                "SELECT id, %s, %s, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
+                "SELECT id, %s, %s, %s, '', 0, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
                 f"SELECT EXISTS (SELECT 1 FROM new) OR EXISTS ({already})",
-                [*raising, bill, quantity, at, expires_at, bill, *place],
+                [*raising, want.bill, want.kind, want.quantity, at, expires_at, want.bill, *want.place],
             )
             return bool(cursor.fetchone()[0])
         cursor.execute(raise_held, raising)
         took = cursor.fetchall()
         if took:
-            cursor.execute(
-                _NEW + "VALUES (%s, %s, %s, 'open', %s, %s)", [took[0][0], bill, quantity, _when(at), _when(expires_at)]
-            )
+            row = [took[0][0], want.bill, want.kind, want.quantity, _when(at), _when(expires_at)]
+            cursor.execute(_NEW + "VALUES (%s, %s, %s, %s, '', 0, 'open', %s, %s)", row)
             return True
-        cursor.execute(already, [bill, *place])
+        cursor.execute(already, [want.bill, *want.place])
         return cursor.fetchone() is not None
 
 
-def lock_free(places: Sequence[Place], bills: Sequence[str]) -> tuple[dict[Place, tuple[int, int]], set[str]]:
-    """Lock stock rows; returns (level_id, free units) per place, and the bills that already hold one of them."""
+@dataclass(slots=True)
+class LockedShelf:
+    """Stock rows that are locked: their ids per place, what is free and locked there, and which bills hold already."""
+
+    level_ids: dict[Place, int]
+    shelf: Shelf
+    holding: set[str]
+
+
+def lock_free(places: Sequence[Place], bills: Sequence[str], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
+    """Lock stock rows in the order of their ids and read what is free there, what the locks hold, and who holds already.
+
+    A level that is not fresh has nothing free and nothing locked.
+    """
     lock = " FOR UPDATE OF l" if is_postgres() else ""
+    lock_nos = {number for numbers in locks.values() for number in numbers}
+    found = LockedShelf({}, Shelf({}, locks), set())
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH w (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')}) "
-            "SELECT l.id, l.node_id, l.sku_id, l.on_hand - l.held - l.safety_stock, r.bill "
+            f"SELECT l.id, l.node_id, l.sku_id, {free_sql('l.')}, {fresh_sql('l.')}, r.bill, r.quantity "
             "FROM w JOIN inventory_level l ON l.node_id = w.node_id AND l.sku_id = w.sku_id "
             "LEFT JOIN inventory_reservation r ON r.level_id = l.id AND r.state = 'open' "
-            f"AND r.bill IN ({_marks(len(bills))}) ORDER BY l.id{lock}",
-            [*(value for place in places for value in place), *bills],
+            f"AND r.bill IN ({_marks(len(bills) + len(lock_nos))}) ORDER BY l.id{lock}",
+            [*_flat(places), _when(at), *bills, *lock_nos],
         )
-        rows = cursor.fetchall()
-    free = {(node_id, sku_id): (level_id, units) for level_id, node_id, sku_id, units, _ in rows}
-    return free, {bill for *_, bill in rows if bill is not None}
+        for level_id, node_id, sku_id, free, is_fresh, bill, units in cursor.fetchall():
+            place = (node_id, sku_id)
+            found.level_ids[place] = level_id
+            found.shelf.free[place] = free if is_fresh else 0
+            if bill in lock_nos and is_fresh:
+                found.shelf.locked.setdefault(bill, {})[place] = units
+            elif bill is not None:
+                found.holding.add(bill)
+    return found
 
 
-def hold_many(rows: Sequence[Row], gains: Sequence[tuple[int, int]], at: datetime, expires_at: datetime | None) -> None:
+def hold_many(
+    rows: Sequence[tuple[int, Grant]], gains: Sequence[tuple[int, int]], at: datetime, expires_at: datetime | None
+) -> None:
     """Raise held by (level_id, units) and write the reservations that explain it. The rows must be locked."""
-    raise_held = "UPDATE inventory_level SET held = held + gain.units FROM gain WHERE inventory_level.id = gain.level_id"
     gain = f"gain (level_id, units) AS (VALUES {_marks(len(gains), '(%s, %s)')})"
-    gaining = [value for pair in gains for value in pair]
+    told = [(level_id, grant.bill, grant.kind, grant.quantity, grant.lock_no, grant.drawn) for level_id, grant in rows]
     with connection.cursor() as cursor:
         if is_postgres():
             cursor.execute(
-                f"WITH {gain}, up AS ({raise_held} RETURNING inventory_level.id) {_NEW} "
-                "SELECT w.level_id, w.bill, w.quantity, 'open', %s, %s::timestamptz "
-                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s)')}) AS w (level_id, bill, quantity) "
-                "JOIN up ON up.id = w.level_id",
-                [*gaining, at, expires_at, *(value for row in rows for value in row)],
+                f"WITH {gain}, up AS ({_LIFTED} RETURNING inventory_level.id) {_NEW} "
+                "SELECT w.level_id, w.bill, w.kind, w.quantity, w.lock_no, w.drawn, 'open', %s, %s::timestamptz "
+                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s)')}) "
+                "AS w (level_id, bill, kind, quantity, lock_no, drawn) JOIN up ON up.id = w.level_id",
+                [*_flat(gains), at, expires_at, *_flat(told)],
             )
             return
-        cursor.execute(f"WITH {gain} {raise_held}", gaining)
+        cursor.execute(f"WITH {gain} {_LIFTED}", _flat(gains))
         times = (_when(at), _when(expires_at))
         cursor.execute(
-            _NEW + f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s)')}",
-            [value for row in rows for value in (*row, "open", *times)],
+            _NEW + f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s, %s, %s, %s)')}",
+            _flat((*row, "open", *times) for row in told),
+        )
+
+
+def draw_locks(draws: Sequence[tuple[str, int, int]], at: datetime) -> None:
+    """Take (lock_no, level_id, units) out of locks; a lock's row that is used up is closed. The levels must be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH d (lock_no, level_id, units) AS (VALUES {_marks(len(draws), '(%s, %s, %s)')}) "
+            "UPDATE inventory_reservation SET "
+            "quantity = CASE WHEN quantity > d.units THEN quantity - d.units ELSE quantity END, "
+            "state = CASE WHEN quantity > d.units THEN 'open' ELSE 'consumed' END, "
+            f"closed_at = CASE WHEN quantity > d.units THEN NULL ELSE {'%s::timestamptz' if is_postgres() else '%s'} END "
+            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no AND inventory_reservation.level_id = d.level_id",
+            [*_flat(draws), _when(at)],
         )
 
 
@@ -125,42 +184,151 @@ def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
         )
 
 
-def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor: str = "") -> int:
+_SHIP_KIND = "CASE c.kind WHEN 'transfer' THEN 'transfer_out' WHEN 'block' THEN 'write_off' ELSE 'shipment' END"
+_SHIP = "INSERT INTO inventory_movement (node_id, sku_id, kind, quantity, source_key, reason, actor, moved_at) "
+_SHIPPED = (
+    f"SELECT l.node_id, l.sku_id, {_SHIP_KIND}, -c.quantity, 'ship:' || c.bill || ':' || c.level_id, c.reason, "
+    "%s, %s FROM closed c JOIN inventory_level l ON l.id = c.level_id ORDER BY c.level_id"
+)
+_CLOSED = "level_id, incoming_id, bill, quantity, kind, reason"
+
+
+def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor: str = "", due: bool = False) -> int:
     """Close the open reservations of some bills and lower held; with `leaves` the goods leave too.
 
-    Leaving lowers on_hand in the same statement and writes the shipment, keyed ship:<bill>:<level>.
-    Returns the number of reservations closed.
+    Leaving lowers on_hand in the same statement and writes the movement (shipment, transfer_out or
+    write_off by the reservation's kind), keyed ship:<bill>:<level>; what stands on no level stays
+    open. With `due` only what has expired at `at` is closed. Returns the number of reservations closed.
     """
+    only = (" AND level_id IS NOT NULL" if leaves else "") + (" AND expires_at <= %s" if due else "")
     closing = (
-        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill IN ({_marks(len(bills))}) "
-        "RETURNING level_id, bill, quantity"
+        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' "
+        f"AND bill IN ({_marks(len(bills))}){only} RETURNING {_CLOSED}"
     )
+    values: list[Any] = [state, _when(at), *bills, *([_when(at)] if due else [])]
     columns = "held = held - gone.units" + (", on_hand = on_hand - gone.units" if leaves else "")
     lower = f"UPDATE inventory_level SET {columns} FROM gone WHERE inventory_level.id = gone.level_id"
-    ship = "INSERT INTO inventory_movement (node_id, sku_id, kind, quantity, source_key, reason, actor, moved_at) "
-    shipped = (
-        "SELECT l.node_id, l.sku_id, 'shipment', -c.quantity, 'ship:' || c.bill || ':' || c.level_id, '', "
-        "%s, %s FROM closed c JOIN inventory_level l ON l.id = c.level_id ORDER BY c.level_id"
-    )
+    if not is_postgres():
+        return _close_by_steps(closing, values, lower, _sent(leaves, actor, at) if leaves else None)
+    sent = f", sent AS ({_SHIP}{_SHIPPED})" if leaves else f", freed AS ({_UNPROMISED})"
     with connection.cursor() as cursor:
-        if is_postgres():
-            shipping: list[Any] = [actor, at] if leaves else []
-            sent = f", sent AS ({ship}{shipped})" if leaves else ""
-            cursor.execute(
-                f"WITH closed AS ({closing}), "
-                "gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
-                f"down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
-                [state, at, *bills, *shipping],
-            )
-            return int(cursor.fetchone()[0])
-        cursor.execute(closing, [state, _when(at), *bills])
-        closed: list[Row] = cursor.fetchall()
+        cursor.execute(
+            f"WITH closed AS ({closing}), gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed "
+            f"GROUP BY level_id), down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
+            [*values, *_sent(leaves, actor, at)],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _sent(leaves: bool, actor: str, at: datetime) -> list[Any]:
+    return [actor, _when(at)] if leaves else []
+
+
+_UNPROMISED = (
+    "UPDATE inventory_incoming SET promised = promised - back.units FROM (SELECT incoming_id, "
+    "CAST(SUM(quantity) AS BIGINT) AS units FROM closed WHERE incoming_id IS NOT NULL GROUP BY incoming_id) back "
+    "WHERE inventory_incoming.id = back.incoming_id"
+)
+
+
+def _close_by_steps(closing: str, values: list[Any], lower: str, sent: list[Any] | None) -> int:
+    """`close` where one statement cannot feed another."""
+    with connection.cursor() as cursor:
+        cursor.execute(closing, values)
+        closed = cursor.fetchall()
         if not closed:
             return 0
-        table = f"closed (level_id, bill, quantity) AS (VALUES {_marks(len(closed), '(%s, %s, %s)')})"
-        values = [value for row in closed for value in row]
-        gone = "gone AS (SELECT level_id, SUM(quantity) AS units FROM closed GROUP BY level_id)"
-        cursor.execute(f"WITH {table}, {gone} {lower}", values)
-        if leaves:
-            cursor.execute(f"WITH {table} {ship}{shipped}", [*values, actor, _when(at)])
+        table = f"closed ({_CLOSED}) AS (VALUES {_marks(len(closed), '(%s, %s, %s, %s, %s, %s)')})"
+        gone = "gone AS (SELECT level_id, SUM(quantity) AS units FROM closed WHERE level_id IS NOT NULL GROUP BY level_id)"
+        cursor.execute(f"WITH {table}, {gone} {lower}", _flat(closed))
+        if sent is not None:
+            cursor.execute(f"WITH {table} {_SHIP}{_SHIPPED}", [*_flat(closed), *sent])
+        elif any(row[1] for row in closed):
+            cursor.execute(f"WITH {table} {_UNPROMISED}", _flat(closed))
         return len(closed)
+
+
+def due_bills(at: datetime, limit: int) -> list[str]:
+    """Bills with a reservation whose time has come, the longest overdue first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT bill FROM inventory_reservation WHERE state = 'open' AND expires_at <= %s ORDER BY expires_at, id LIMIT %s",
+            [_when(at), limit],
+        )
+        return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+
+
+def places_of(bills: Sequence[str]) -> list[Place]:
+    """Where these bills hold stock now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT l.node_id, l.sku_id FROM inventory_reservation r JOIN inventory_level l ON l.id = r.level_id "
+            f"WHERE r.state = 'open' AND r.bill IN ({_marks(len(bills))}) ORDER BY 1, 2",
+            list(bills),
+        )
+        return cursor.fetchall()
+
+
+def insert_global(rows: Sequence[tuple[str, int, int]], at: datetime) -> int:
+    """Write (bill, sku_id, quantity) as promised without a place; one that is open already is left alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_reservation (sku_id, bill, kind, quantity, state, held_at) "
+            f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s)')} "
+            "ON CONFLICT DO NOTHING RETURNING id",
+            _flat((sku_id, bill, "global", quantity, "open", _when(at)) for bill, sku_id, quantity in rows),
+        )
+        return len(cursor.fetchall())
+
+
+_AT_PLACE = "(SELECT id FROM inventory_level WHERE node_id = %s AND sku_id = %s)"
+
+
+def lower_one(bill: str, place: Place, to: int) -> None:
+    """Lower an open reservation of a bill at a place to `to` units (at least 1), and held with it. The level must be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_level SET held = held - (SELECT r.quantity FROM inventory_reservation r WHERE r.state = 'open' "
+            "AND r.bill = %s AND r.level_id = inventory_level.id) + %s WHERE node_id = %s AND sku_id = %s",
+            [bill, to, *place],
+        )
+        cursor.execute(
+            "UPDATE inventory_reservation SET quantity = %s, drawn = CASE WHEN drawn > %s THEN %s ELSE drawn END "
+            f"WHERE state = 'open' AND bill = %s AND level_id = {_AT_PLACE}",
+            [to, to, to, bill, *place],
+        )
+
+
+def give_up_one(bill: str, place: Place, at: datetime) -> None:
+    """Release what a bill holds at one place only. The level must be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_level SET held = held - (SELECT r.quantity FROM inventory_reservation r WHERE r.state = 'open' "
+            "AND r.bill = %s AND r.level_id = inventory_level.id) WHERE node_id = %s AND sku_id = %s",
+            [bill, *place],
+        )
+        cursor.execute(
+            "UPDATE inventory_reservation SET state = 'released', closed_at = %s "
+            f"WHERE state = 'open' AND bill = %s AND level_id = {_AT_PLACE}",
+            [_when(at), bill, *place],
+        )
+
+
+def block_one(bill: str, place: Place, quantity: int, reason: str, at: datetime, expires_at: datetime | None) -> bool:
+    """Keep units from sale if they are not promised; true also when this bill does already. Safety stock may be blocked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s AND on_hand - held >= %s "
+            "AND NOT EXISTS (SELECT 1 FROM inventory_reservation WHERE bill = %s) RETURNING id",
+            [quantity, *place, quantity, bill],
+        )
+        took = cursor.fetchall()
+        if took:
+            cursor.execute(
+                "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, state, reason, held_at, expires_at) "
+                "VALUES (%s, %s, 'block', %s, 'open', %s, %s, %s)",
+                [took[0][0], bill, quantity, reason, _when(at), _when(expires_at)],
+            )
+            return True
+        cursor.execute("SELECT 1 FROM inventory_reservation WHERE bill = %s", [bill])
+        return cursor.fetchone() is not None

@@ -149,6 +149,7 @@ def as_orders(works: Sequence[FulfillmentOrder]) -> dict[int, OrderToRoute]:
             paid_fen=work.paid_fen,
             paid_at=work.order.paid_at or work.order.placed_at,
             anchor=work.order.anchor,
+            live_session=work.order.live_session,
             lines=tuple(lines[work.pk]),
         )
         for work in works

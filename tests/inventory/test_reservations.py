@@ -34,7 +34,7 @@ def test_one_want_takes_what_is_free_and_not_the_safety_stock(at: datetime) -> N
     assert reservations.hold(wants=[Want("A", node.pk, sku.pk, 8)], at=at) == {"A"}
     assert reservations.hold(wants=[Want("B", node.pk, sku.pk, 1)], at=at) == frozenset()
     assert figures(level) == (10, 8)
-    assert sellable(node_ids=[node.pk], sku_ids=[sku.pk]) == {(node.pk, sku.pk): 0}
+    assert sellable(node_ids=[node.pk], sku_ids=[sku.pk], at=at) == {(node.pk, sku.pk): 0}
     assert ledger_queries.drift() == []
 
 
