@@ -34,7 +34,7 @@ def hold(*, wants: Sequence[Want], at: datetime, expires_at: datetime | None = N
 
     With `together` either all of the bills hold or none. A bill that already holds one of its
     places changes nothing and counts as holding. A bill with claims takes from its locks first.
-    At most two statements (three on SQLite, one more when a lock is drawn from), whatever the
+    At most two statements (three on SQLite; two more when locks apply), whatever the
     batch; up to 5,000 wants per call. One bill at one place is one statement on PostgreSQL and
     opens no transaction of its own, so that a row many buyers want is locked for one round trip
     (unless the caller has a transaction open).
@@ -55,6 +55,8 @@ def _hold_many(
     demands: Demands, locks: Mapping[str, tuple[str, ...]], at: datetime, expires_at: datetime | None, together: bool
 ) -> frozenset[str]:
     places = sorted({place for demand in demands.values() for place in demand.places})
+    if locks:  # a statement that waits for a stock row sees the row anew, but the locks' rows as before it waited
+        statements.lock_levels(list(demands), places)
     found = statements.lock_free(places, list(demands), locks, at)
     fresh = {bill: demand for bill, demand in demands.items() if bill not in found.holding}
     grants = choose(fresh, found.shelf)
