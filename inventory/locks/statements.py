@@ -101,7 +101,7 @@ def raise_locks(gains: Mapping[Move, int], at: datetime) -> None:
         cursor.execute(
             "INSERT INTO inventory_reservation (bill, level_id, kind, quantity, state, held_at) "
             f"VALUES {_marks(len(gains), '(%s, %s, %s, %s, %s, %s)')} "
-            "ON CONFLICT (bill, level_id) WHERE state = 'open' AND level_id IS NOT NULL "
+            "ON CONFLICT (bill, level_id) WHERE level_id IS NOT NULL AND state = 'open' "
             "DO UPDATE SET quantity = inventory_reservation.quantity + excluded.quantity",
             _flat((*move, "lock", units, "open", _when(at)) for move, units in gains.items()),
         )
