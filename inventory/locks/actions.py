@@ -114,7 +114,7 @@ def _sku(sku_id: int) -> Sku:
     return sku
 
 
-def _check_overlap(claim: str, sku: Sku, starts_at: datetime, ends_at: datetime, but: int | None = None) -> None:
+def _check_overlap(claim: str, sku: Sku, starts_at: datetime, ends_at: datetime, but: int = 0) -> None:
     others = StockLock.objects.filter(claim=claim, sku=sku, starts_at__lt=ends_at, ends_at__gt=starts_at)
     other = others.exclude(state=_State.ENDED).exclude(pk=but).order_by("starts_at").first()
     if other:
