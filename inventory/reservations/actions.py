@@ -1,7 +1,7 @@
 """Promise stock, give the promise up, or turn it into a shipment; never more than there is.
 
-Every function is one transaction that locks stock rows in the order of their ids. Bills are the
-keys: repeating a call with the same bill changes nothing.
+Every function is one transaction that locks deliveries and then stock rows, each in the order of
+their ids. Bills are the keys: repeating a call with the same bill changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,6 +90,7 @@ def release(*, bills: Sequence[str], at: datetime) -> int:
     """Give up what the bills hold; returns how many reservations were open. A repetition returns 0."""
     if not bills:
         return 0
+    statements.lock_deliveries(bills)
     statements.lock_levels(bills)
     return statements.close(bills, "released", at, leaves=False)
 
@@ -123,6 +124,7 @@ def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
     bills = list(dict.fromkeys(want.bill for want in wants))
     try:
         with transaction.atomic():
+            statements.lock_deliveries(bills)
             statements.lock_levels(bills, sorted({want.place for want in wants}))
             statements.close(bills, "released", at, leaves=False)
             if len(hold(wants=wants, at=at, together=True)) < len(bills):
@@ -186,6 +188,7 @@ def expire_due(*, at: datetime) -> int:
     bills = statements.due_bills(at, EXPIRE_LIMIT)
     if not bills:
         return 0
+    statements.lock_deliveries(bills)
     statements.lock_levels(bills)
     places = statements.places_of(bills)
     closed = statements.close(bills, "released", at, leaves=False, due=True)

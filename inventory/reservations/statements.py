@@ -203,6 +203,21 @@ def draw_locks(draws: Sequence[tuple[str, int, int]], at: datetime) -> None:
         )
 
 
+def lock_deliveries(bills: Sequence[str]) -> None:
+    """Lock the deliveries on which some bills stand, in the order of their ids: they come before the stock rows.
+
+    From then on no arrival moves these bills from a delivery to a level.
+    """
+    if not is_postgres():
+        return  # the transaction is exclusive already
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM inventory_incoming WHERE id IN (SELECT incoming_id FROM inventory_reservation WHERE state = 'open' "
+            f"AND incoming_id IS NOT NULL AND bill IN ({_marks(len(bills))})) ORDER BY id FOR UPDATE",
+            list(bills),
+        )
+
+
 def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
     """Lock the stock rows that some bills hold, and those of some places, in the order of their ids."""
     if not is_postgres():
