@@ -159,9 +159,7 @@ def test_levels_are_brought_up_in_chunks_and_orders_that_wait_hear_of_it(
         make_level(node, make_sku())
     save(at, safety_stock=2)
     monkeypatch.setattr(ledger, "CHUNK", 2)
-    with django_assert_max_num_queries(
-        2 + 3 * (2 + 5) + 4
-    ):  # the book twice; per chunk read, rules, lock, rules, write; the journal
+    with django_assert_max_num_queries(2 + 3 * (2 + 5) + 4):  # per chunk read, rules, lock, rules, write
         assert ledger.apply_stock_rules(at=at) == 5
     assert set(Level.objects.values_list("safety_stock", flat=True)) == {2}
     assert [entry.name for entry in Entry.objects.order_by("id")] == ["stock.rules_changed", "routing.changed"]
