@@ -7,6 +7,7 @@ TICKS: what the clock does; every one may be late, early or doubled without harm
 
 from bots import delivery
 from dealers.settlement import actions as settlement
+from inventory.exchange import actions as exchange
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
@@ -42,5 +43,6 @@ PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
 TICKS: list[Tick] = [
     Tick(dispatch.expire_due, 1),
     Tick(reservations.expire_due, 5),
+    Tick(exchange.work_on_files, 1),
     Tick(jobs.purge, 3600),
 ]
