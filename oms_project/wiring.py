@@ -9,6 +9,7 @@ from bots import delivery
 from dealers.settlement import actions as settlement
 from inventory.ledger import actions as ledger
 from inventory.locks import actions as locks
+from inventory.exchange import actions as exchange
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
@@ -51,5 +52,6 @@ TICKS: list[Tick] = [
     Tick(locks.end_due, 1),
     Tick(locks.start_due, 1),
     Tick(locks.top_up, 5),
+    Tick(exchange.work_on_files, 1),
     Tick(jobs.purge, 3600),
 ]
