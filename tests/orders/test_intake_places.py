@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from dealers.directory import actions as directory
+from dealers.divisions import actions as divisions
 from dealers.models import Division
 from orders.intake.rules import Divisions, Place, region_text
 
@@ -34,7 +34,7 @@ PLACES = [
 
 @pytest.mark.django_db
 def test_addresses_find_their_county(at: datetime) -> None:
-    directory.load_divisions(at=at)
+    divisions.load_divisions(at=at)
     divisions = Divisions.of(Division.objects.values_list("code", "name", "level"))
     for province, city, county, code, region in PLACES:
         places = Place(*province), Place(*city), Place(*county)
@@ -44,7 +44,7 @@ def test_addresses_find_their_county(at: datetime) -> None:
 @pytest.mark.django_db
 def test_every_county_is_found_by_its_names(at: datetime) -> None:
     """No county of the table is mistaken for another: it is found, or it is left to a person."""
-    directory.load_divisions(at=at)
+    divisions.load_divisions(at=at)
     rows = {division.code: division for division in Division.objects.all()}
     divisions = Divisions.of((row.code, row.name, row.level) for row in rows.values())
     unsure = []
