@@ -6,6 +6,7 @@ from django.db.models import F
 from dealers.directory.models import Staff
 from oms_project.refusal import Refusal
 
+
 class WechatTaken(Refusal):
     """One mini-program identity is one person."""
 

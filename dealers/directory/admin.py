@@ -1,7 +1,5 @@
 """Dealers, their areas and people, in Chinese."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group

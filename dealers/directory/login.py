@@ -26,7 +26,8 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "operator": (
         "orders.view_*", "orders.change_order", "orders.change_orderhold", "orders.change_fulfillmentorder",
         "orders.change_offer", "orders.change_sourcemessage", "inventory.view_*", "journal.view_*", "bots.view_*",
-        "dealers.view_dealer", "dealers.view_division", "dealers.view_skill", "dealers.view_servicearea",
+        "dealers.view_dealer", "dealers.view_division*", "dealers.view_township", "dealers.view_skill",
+        "dealers.view_servicearea",
     ),
     "finance": (
         "dealers.view_*", "dealers.add_splitrule", "dealers.change_splitrule", "dealers.change_statement", "journal.view_entry",

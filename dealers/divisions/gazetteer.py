@@ -4,7 +4,7 @@ Plain values: nothing in here knows a database. See queries.gazetteer for the on
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from dealers.divisions.writing import short_name_of_town, short_names
@@ -76,7 +76,8 @@ class Gazetteer:
     towns: Mapping[str, tuple[str, ...]]  # full name → codes
     short_towns: Mapping[str, tuple[str, ...]]
     town_names: Mapping[str, str]  # code → full name
-    moved_towns: Mapping[str, str] = field(default_factory=dict)  # code → county, where the code does not begin with it
+    moved_towns: Mapping[str, str]  # code → county, where the code does not begin with it
+    replaced: Mapping[str, tuple[str, ...]]  # 2, 4 or 6 digits → codes of what was closed in favour of that area
 
     @classmethod
     def of(cls, divisions: Iterable[Division], townships: Iterable[tuple[str, str, str]] = ()) -> "Gazetteer":
@@ -95,7 +96,7 @@ class Gazetteer:
                 moved[code] = county
         by_name, by_short_name = ({name: tuple(codes) for name, codes in found.items()} for found in (towns, short))
         named = {code: name for name, codes in by_name.items() for code in codes}
-        return cls(units, names, _heads(names), by_name, by_short_name, named, moved)
+        return cls(units, names, _heads(names), by_name, by_short_name, named, moved, _replaced(rows.values()))
 
     def county_of(self, town: str) -> str:
         """The county in which a township lies."""
@@ -125,11 +126,10 @@ def _unit(row: Division, rows: Mapping[str, Division]) -> Unit:
     city = above.get(CITY) if row.level == COUNTY else None
     city_code = city.code if city and city.name not in FILLERS else ""
     province = above[PROVINCE].code if PROVINCE in above else ""
-    kin = {row.code, city_code, province, *row.heirs} - {""}
-    for code in [*row.heirs, city_code]:
-        heirs = rows[code].heirs if code in rows else ()
-        kin |= {code, rows[code].parent, *heirs} - {""} if code in rows else set()
-    return Unit(row.code, row.name, row.level, city_code, province, row.is_current, row.heirs, frozenset(kin))
+    kin = {row.code, city_code, province, *row.heirs, *(rows[heir].parent for heir in row.heirs)}
+    if city:
+        kin.update(city.heirs)
+    return Unit(row.code, row.name, row.level, city_code, province, row.is_current, row.heirs, frozenset(kin - {""}))
 
 
 def _senses(rows: Mapping[str, Division], units: Mapping[str, Unit]) -> dict[str, list[Sense]]:
@@ -162,3 +162,12 @@ def _heads(names: Iterable[str]) -> dict[str, tuple[int, ...]]:
     for name in names:
         lengths.setdefault(name[:2], set()).add(len(name))
     return {head: tuple(sorted(found, reverse=True)) for head, found in lengths.items()}
+
+
+def _replaced(rows: Iterable[Division]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for area in {heir[:digits] for heir in row.heirs for digits in (2, 4, 6)}:
+            if not row.code.startswith(area):
+                found.setdefault(area, {})[row.code] = None
+    return {area: tuple(codes) for area, codes in found.items()}

@@ -26,9 +26,7 @@ class Division(models.Model):
     former_names = models.CharField("曾用名与别名", max_length=200, blank=True)
     valid_from = models.DateField("启用日期", null=True, blank=True)
     valid_to = models.DateField("停用日期", null=True, blank=True)
-    replaced_by = models.ManyToManyField(
-        "self", symmetrical=False, blank=True, related_name="replaces", verbose_name="现属区划"
-    )
+    replaced_by = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="replaces", verbose_name="现属区划")
 
     class Meta:
         verbose_name = verbose_name_plural = "行政区划"

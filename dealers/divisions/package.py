@@ -150,9 +150,7 @@ def _division(cell: dict[str, str]) -> DivisionRow:
     if (lng is None) != (lat is None):
         raise _Fault("经度与纬度须同时填写")
     level, population = int(cell["level"]), int(cell["population"])
-    return DivisionRow(
-        cell["code"], cell["name"], level, cell["parent"], lng, lat, population, begins, ends, former, successors
-    )
+    return DivisionRow(cell["code"], cell["name"], level, cell["parent"], lng, lat, population, begins, ends, former, successors)
 
 
 def _town(cell: dict[str, str]) -> TownRow:

@@ -33,6 +33,11 @@ class Reading:
         """江苏省苏州市吴中区."""
         return f"{self.province}{self.city}{self.district}"
 
+    def explained(self, said: str) -> str:
+        """For the person who has to decide: what was written, what was understood, what is doubtful."""
+        understood = f"，读作{self.region}{self.street}" if self.region else ""
+        return f"“{said or '空'}”无法确认地区{understood}：{self.doubt or '可信度不足'}"
+
 
 def shared(gazetteer: Gazetteer, codes: Sequence[str]) -> str:
     """The deepest division that contains all of these counties, '' where there is none."""

@@ -6,7 +6,7 @@ person must look. A former code or name stands for its current division where th
 where an area was split, the township decides, or a person.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from dealers.divisions.gazetteer import (

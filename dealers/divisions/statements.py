@@ -28,7 +28,9 @@ _BATCH = 2000  # SQLite takes 32,766 parameters at once
 
 def write_divisions(rows: Sequence[DivisionRow]) -> None:
     """Insert or overwrite; parents stand before their children."""
-    values = [(*row[:3], row.parent or None, *row[4:7], _day(row.valid_from), _day(row.valid_to), row.former_names) for row in rows]
+    values = [
+        (*row[:3], row.parent or None, *row[4:7], _day(row.valid_from), _day(row.valid_to), row.former_names) for row in rows
+    ]
     _write("dealers_division", _DIVISION, values)
 
 

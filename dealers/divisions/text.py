@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dealers.divisions.gazetteer import CITY, FORMER, FORMER_SHORT, FULL, SHORT, Gazetteer, Name, Unit
 from dealers.divisions.reading import Reading, shared
-from dealers.divisions.writing import SEPARATORS, is_zone, names_something_else, readable
+from dealers.divisions.writing import SEPARATORS, begins_zone, is_zone, names_something_else, readable
 
 LONGEST = 400  # characters; nobody's address is longer
 _WINDOW = 60  # characters in which the region has to begin
@@ -111,7 +111,7 @@ def _hits(gazetteer: Gazetteer, line: str) -> list[Hit]:
 def _is_namesake(gazetteer: Gazetteer, line: str, end: int, name: Name, length: int) -> bool:
     """Whether a road, a building or a street is called so; 锦州北镇 goes on with a county of 锦州 and is not."""
     if not name.is_short:
-        return line.startswith("街道", end) or (length == 2 and line[end : end + 1] in _STREETS)
+        return line.startswith("街道", end) or (length == 2 and line[end - 1] == "区" and line[end : end + 1] in _STREETS)
     if not names_something_else(line, end):
         return False
     for more in gazetteer.heads.get(line[end : end + 2], ()):
@@ -139,9 +139,14 @@ class _Line:
         """Every county that a name may mean, weighed."""
         above = [hit for hit in self.hits if hit.name.above]
         for hit in self.hits:
+            is_zone_there = bool(hit.name.counties) and begins_zone(self.text, hit.end)
             for kind, unit in hit.name.counties:
+                if is_zone_there and kind in (SHORT, FORMER_SHORT):
+                    continue
                 city = _nearest(above, unit.city, hit) if unit.city else None
                 province = _nearest(above, unit.province, city if city and city.start < hit.start else hit)
+                if city is None and _is_above(hit.name, kind, unit, is_elsewhere=province is not None):
+                    continue
                 points = _COUNTY_POINTS[kind]
                 points += _CITY_POINTS[city.name.is_full] if city else 0
                 points += _PROVINCE_POINTS[province.name.is_full] if province else 0
@@ -187,11 +192,14 @@ class _Line:
         if stranger := self._stranger(claim, behind if town is None else len(self.text)):
             return Verdict(0.4, f"“{self._written(stranger)}”与“{self._written(claim.hit)}”不在一处")
         for one, following in zip(chain, chain[1:], strict=False):
-            between = self.text[one.end : following.start].strip(SEPARATORS)
+            between = self._unread(one.end, following.start, claim.unit)
             if between and chain[-1] is claim.hit and not is_zone(between):
                 return Verdict(0.6, f"“{between[:20]}”无法识别")
         if len(chain) == 1:
             return self._alone(claim, town)
+        is_once_more = claim.city is not None and claim.city.name.is_full and claim.unit.city in claim.hit.name.codes
+        if is_once_more and claim.hit.name.is_short and town is None:
+            return Verdict(0.6, f"“{self._written(claim.hit)}”是市还是县不明")  # 湘潭市湘潭…
         if chain[-1] is not claim.hit or (claim.kind == SHORT and claim.unit.city and not claim.city):
             return Verdict(0.85)
         return Verdict(_CERTAINTY[claim.kind])
@@ -205,9 +213,10 @@ class _Line:
             if hit.end <= claim.hit.start:
                 if hit.name.is_full or self._is_idle(0, hit.start) or self._is_idle(hit.end, start):
                     return hit
-            elif hit.start >= behind and self._is_idle(behind, hit.start):
-                if hit.name.is_full or any(sense.unit.city == claim.unit.city for sense in hit.name.counties):
-                    return hit
+                continue
+            is_county_there = any(sense.unit.city == claim.unit.city for sense in hit.name.counties)
+            if (hit.name.is_full or is_county_there) and hit.start >= behind and self._is_idle(behind, hit.start):
+                return hit
         return None
 
     def _alone(self, claim: Claim, town: Town | None) -> Verdict:
@@ -287,21 +296,19 @@ class _Line:
         province, city, district = self.gazetteer.path(code) if code else ("", "", "")
         if town and (office := _OFFICE.match(self.text, end)):
             end = office.end()
-        detail = f"{self._unread(start)} {self.text[end:].lstrip(SEPARATORS)}".strip()
+        detail = f"{self._unread(0, start)} {self.text[end:].lstrip(SEPARATORS)}".strip()
         street = self.gazetteer.town_names[town.code] if town else ""
         street_code = town.code if town else ""
-        return Reading(
-            province, city, district, street, code, street_code, detail, verdict.confidence, verdict.doubt, former
-        )
+        return Reading(province, city, district, street, code, street_code, detail, verdict.confidence, verdict.doubt, former)
 
-    def _unread(self, start: int) -> str:
-        """What stands before the region and is no part of it."""
-        kept, at = [], 0
+    def _unread(self, start: int, end: int, unit: Unit | None = None) -> str:
+        """What stands between two places and is no name of a division, or none that belongs to this unit."""
+        kept, at = [], start
         for hit in self.hits:
-            if hit.end <= start:
+            if at <= hit.start and hit.end <= end and (unit is None or not hit.name.codes.isdisjoint(unit.kin)):
                 kept.append(self.text[at : hit.start])
                 at = hit.end
-        return "".join([*kept, self.text[at:start]]).strip(SEPARATORS)
+        return "".join([*kept, self.text[at:end]]).strip(SEPARATORS)
 
     def _written(self, hit: Hit) -> str:
         return self.text[hit.start : hit.end]
@@ -321,6 +328,17 @@ def _nearest(above: Sequence[Hit], code: str, hit: Hit) -> Hit | None:
             elif one.start >= hit.end and behind is None:
                 behind = one
     return best or behind
+
+
+def _is_above(name: Name, kind: int, unit: Unit, *, is_elsewhere: bool) -> bool:
+    """Whether a name rather means a city or province: 邯郸 is the city, not the former county of that name.
+
+    北京朝阳 is not the city 朝阳 of another province.
+    """
+    return any(
+        sense.kind <= kind and (not is_elsewhere or unit.province in (sense.unit.code, sense.unit.province))
+        for sense in name.above
+    )
 
 
 def _overlap(hit: Hit, *others: Hit | None) -> bool:

@@ -63,7 +63,7 @@ _WORDS = "收货|收件|寄件|送货|详细|联系|所在|配送|邮寄|家庭|
 _LABEL = re.compile(rf"(?:{_WORDS})?(?:地址|地区|区域|电话|手机号码|手机号|手机|人姓名|人|姓名|省市区|街道)\s*:")
 _CORPS = re.compile(r"新疆生产建设兵团|(?:新疆)?兵团(?=第?[一二三四五六七八九十]{1,2}师|[\u3400-\u9fff]{2,5}市)")
 _BRIGADE = re.compile(r"(?<=新疆)第?[一二三四五六七八九十]{1,2}师")
-_FILLER = re.compile(r"(?:自治区|省)?直辖县级行政(?:区划|单位)|(?<=[市京津沪渝海庆])市辖区(?![域内])")
+_FILLER = re.compile(r"(?:自治区|省)?直辖县级行政(?:区划|单位)|(?<=[市京津沪渝海庆])市辖区(?![域内])|(?<=重庆市)县(?=.{1,12}县)")
 SEPARATORS = " \t\r\n,.;:|/\\_-~·•、。，；：()（）[]【】<>《》{}\"'“”‘’*#@!?&+=…—"
 
 # After a short name these tell of something that is only named after the place: 南京东路, 上海大厦.
@@ -72,9 +72,17 @@ _NAMESAKE = re.compile(
     "|公园|广场|大厦|商场|医院|大学|学院|中学|小学|一中|饭店|酒店|宾馆|小区|花园|银行|市场|机场|车站|火车站|汽车站"
     "|国际|中心|新村|新城|古城|老街|嘉园|家园|公寓|人家|会馆|工业|大桥|立交"
 )
-_ZONE = re.compile(r"[(（]?[\u3400-\u9fff]{0,6}(?:高新|开发|经济|产业|示范|度假|工业|科技|旅游)[\u3400-\u9fff]{0,10}?(?:区|园)[)）]?")
+_ZONE_WORDS = re.compile(
+    "高新|经济|经开|开发|产业|保税|科技|示范|综合|临港|临空|空港|循环|新区|园区|工业|管理|现代|农业|生态|旅游|度假"
+)
+_ZONE = re.compile(
+    r"[(（]?[\u3400-\u9fff]{0,6}(?:高新|开发|经济|产业|示范|度假|工业|科技|旅游)[\u3400-\u9fff]{0,10}?(?:区|园)[)）]?"
+)
 
-_NATIONS = "维吾尔|哈萨克|柯尔克孜|塔吉克|蒙古|锡伯|各|达斡尔|鄂温克|土家|朝鲜|哈尼|傈僳|景颇|布依|仡佬|拉祜|布朗|纳西|普米|独龙|东乡|保安|撒拉|裕固|仫佬|毛南|[回壮苗侗彝瑶藏傣白土满黎畲羌怒水佤]"
+_NATIONS = (
+    "维吾尔|哈萨克|柯尔克孜|塔吉克|蒙古|锡伯|各|达斡尔|鄂温克|土家|朝鲜|哈尼|傈僳|景颇|布依|仡佬|拉祜|布朗|纳西|普米|独龙"
+    "|东乡|保安|撒拉|裕固|仫佬|毛南|[回壮苗侗彝瑶藏傣白土满黎畲羌怒水佤]"
+)
 _AUTONOMOUS = re.compile(rf"(.{{2,}}?)(?:(?:{_NATIONS})族?)*族?自治([州县旗])")
 _PROVINCE_TAILS = ("维吾尔自治区", "壮族自治区", "回族自治区", "自治区", "特别行政区", "省", "市")
 _TAILS = ("地区", "特区", "新区", "林区", "盟", "区", "县", "市", "旗")
@@ -93,7 +101,7 @@ def readable(text: str) -> str:
     text = _PHONE.sub(",", text)
     if "兵团" in text or "师" in text:
         text = _BRIGADE.sub("", _CORPS.sub("新疆", text))
-    if "辖" in text:
+    if "辖" in text or "重庆市县" in text:
         text = _FILLER.sub("", text)
     return _SPACE.sub("", text).strip(SEPARATORS)
 
@@ -101,6 +109,11 @@ def readable(text: str) -> str:
 def names_something_else(text: str, end: int) -> bool:
     """Whether a short name that ends here belongs to a road, a building and the like."""
     return _NAMESAKE.match(text, end) is not None
+
+
+def begins_zone(text: str, at: int) -> bool:
+    """Whether a development zone goes on here: 淮安经济技术开发区 does not lie in 淮安区."""
+    return _ZONE_WORDS.match(text, at) is not None
 
 
 def is_zone(text: str) -> bool:

@@ -39,7 +39,9 @@ def main() -> None:
     for style in total:
         share = exact[style] / total[style]
         print(f"{style:18s} {total[style]:5d}  exact {share:7.2%}  held {held[style]:3d}")
-    print(f"{'all':18s} {len(addresses):5d}  exact {exact.total() / len(addresses):7.2%}  held {held.total():3d}  wrong {len(wrong)}")
+    print(
+        f"{'all':18s} {len(addresses):5d}  exact {exact.total() / len(addresses):7.2%}  held {held.total():3d}  wrong {len(wrong)}"
+    )
     for address, reading in wrong[:20]:
         print(f"  wrong: {address.text} -> {reading.region} {reading.code}, not {address.code}")
     best = 0.0

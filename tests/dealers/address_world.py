@@ -10,7 +10,20 @@ from dealers.divisions.gazetteer import COUNTY, FILLERS, Division, Gazetteer
 from dealers.divisions.package import SHIPPED, Package, read_package
 from dealers.divisions.writing import short_names
 
-ROADS = ("中山路", "南京东路", "人民北路", "上海路", "北京西路", "解放大道", "朝阳路", "新华街", "长安街", "西湖大道", "江苏路", "河南中路")
+ROADS = (
+    "中山路",
+    "南京东路",
+    "人民北路",
+    "上海路",
+    "北京西路",
+    "解放大道",
+    "朝阳路",
+    "新华街",
+    "长安街",
+    "西湖大道",
+    "江苏路",
+    "河南中路",
+)
 ENDS = ("12号", "88号3栋2单元501室", "1-3-502", "阳光花园6幢", "6号院", "999弄15号", "A座1203")
 
 
@@ -23,7 +36,9 @@ def package() -> Package:
 def gazetteer() -> Gazetteer:
     """The whole country, from the shipped files."""
     rows = (
-        Division(row.code, row.name, row.level, row.parent, row.valid_to is None, tuple(row.former_names.split()), row.replaced_by)
+        Division(
+            row.code, row.name, row.level, row.parent, row.valid_to is None, tuple(row.former_names.split()), row.replaced_by
+        )
         for row in package().divisions
     )
     return Gazetteer.of(rows, ((row.code, row.name, row.district) for row in package().townships if row.is_current))
@@ -53,7 +68,9 @@ def _spaced(county: _County, seed: random.Random) -> str:
     text = f"{county.province}{county.city}{county.name}"
     gap = seed.choice([" ", "  ", "，", "-", "/", "\t"])
     return seed.choice(["", "地址：", "收货地址: ", "13800138000 "]) + gap.join(
-        text if gap.strip() == "" and seed.random() < 0.3 else part for part in (county.province, county.city, county.name) if part
+        text if gap.strip() == "" and seed.random() < 0.3 else part
+        for part in (county.province, county.city, county.name)
+        if part
     )
 
 
