@@ -119,7 +119,7 @@ def _named(gazetteer: Gazetteer, region: Region) -> list[Sense]:
     alone = [sense for sense in city.counties if sense.unit.province in provinces and not sense.unit.city] if city else []
     alone = [sense for sense in alone if len({other.unit.now for other in alone}) == 1]
     if any(code.endswith("00") for sense in alone for code in sense.unit.now):
-        return alone  # 东莞市 has no counties, whatever street stands in their place
+        return sorted(alone, key=lambda sense: sense.kind)  # 东莞市 has no counties, whatever street stands in their place
     cities = _codes(gazetteer, region.city, CITY)
     county = _name(gazetteer, region.district)
     found = [sense for sense in county.counties if sense.unit.province in provinces] if county else []
