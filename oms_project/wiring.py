@@ -7,9 +7,9 @@ TICKS: what the clock does; every one may be late, early or doubled without harm
 
 from bots import delivery
 from dealers.settlement import actions as settlement
+from inventory.exchange import actions as exchange
 from inventory.ledger import actions as ledger
 from inventory.locks import actions as locks
-from inventory.exchange import actions as exchange
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
