@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import ActionForm
 
 from inventory.ledger import actions
-from inventory.ledger.models import Level, Movement, Node
+from inventory.ledger.models import Level, Movement, Node, NodeGroup, StockRepair, StockRule
 from inventory.ledger.rules import NewMovement
 from oms_project.readonly import ReadOnlyAdmin
 from oms_project.refusal import Refusal
@@ -27,6 +27,33 @@ class NodeAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         actions.save_node(node=obj, actor=f"staff:{request.user.pk}", at=timezone.now())
+
+
+@admin.register(NodeGroup)
+class NodeGroupAdmin(ModelAdmin):
+    list_display = ["code", "name"]
+    search_fields = ["code", "name"]
+    filter_horizontal = ["nodes"]
+
+
+@admin.register(StockRule)
+class StockRuleAdmin(ModelAdmin):
+    list_display = [
+        "name", "node_kind", "node", "dealer", "category", "sku", "safety_stock", "share_percent", "share_cap", "keep_back",
+        "fresh_hours", "max_stock", "ownership", "is_active",
+    ]  # fmt: skip
+    list_select_related = ["node", "dealer", "sku"]
+    list_filter = ["is_active", "node_kind", "ownership"]
+    search_fields = ["name", "node__code", "sku__code"]
+    autocomplete_fields = ["node", "dealer", "sku"]
+
+
+@admin.register(StockRepair)
+class StockRepairAdmin(ReadOnlyAdmin):
+    list_display = ["repaired_at", "node", "sku", "way", "before", "after", "reason", "actor"]
+    list_select_related = ["node", "sku"]
+    list_filter = ["way"]
+    search_fields = ["node__code", "sku__code"]
 
 
 class AdjustmentForm(ActionForm):
