@@ -109,7 +109,10 @@ class StockRule(models.Model):
                 name="stock_rules_keep_within_bounds",
             )
         ]
-        indexes = [models.Index(fields=["node", "sku"], name="stock_rule_by_level")]
+        indexes = [
+            models.Index(fields=["node", "sku"], name="stock_rule_by_level"),
+            models.Index(fields=["id"], condition=Q(node=None) | Q(sku=None), name="stock_rule_of_many_levels"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -151,6 +154,7 @@ class Level(models.Model):
         indexes = [
             models.Index(fields=["sku", "node"], name="level_by_sku"),
             models.Index(fields=["fresh_until"], condition=Q(fresh_until__isnull=False), name="level_going_stale"),
+            models.Index(fields=["safety_stock"], condition=Q(safety_stock__gt=0), name="level_with_safety_stock"),
         ]
 
     def __str__(self) -> str:
