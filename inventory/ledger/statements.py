@@ -46,9 +46,9 @@ def _when(value: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
-def _moment(value: Any) -> datetime | None:
-    """A time as a raw cursor returns it; SQLite stores text in UTC."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+def _moment(value: datetime | None) -> datetime | None:
+    """A time as a raw cursor returns it; SQLite stores UTC and does not say so."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 _PLACES = {"node_id": "bigint", "sku_id": "bigint"}
