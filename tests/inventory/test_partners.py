@@ -135,7 +135,8 @@ def test_an_older_report_is_stale(world: World):
     assert footprint() == before
 
 
-STATEMENTS = {"levels": (17, 12), "movements": (15, 10)}  # where every stock row is new, and where all stand there
+# Where every stock row is new, and where all stand there; SQLite needs one more to write the journal.
+STATEMENTS = {"levels": (16, 11), "movements": (14, 9)}
 
 
 @pytest.mark.parametrize("path", STATEMENTS)
@@ -150,7 +151,8 @@ def test_the_number_of_statements_does_not_grow(world: World, path: str):
             with CaptureQueriesContext(connection) as asked:
                 assert world.post(path, rows).json()["counts"]["done"] == number
             spent[state].add(sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE")) for query in asked))
-    assert (spent["new"], spent["standing"]) == tuple({most} for most in STATEMENTS[path])
+    more = connection.vendor == "sqlite"
+    assert (spent["new"], spent["standing"]) == tuple({most + more} for most in STATEMENTS[path])
 
 
 ENVELOPES = [
