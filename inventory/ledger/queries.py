@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import BigIntegerField, Count, Min, Q, QuerySet, Sum
 from django.db.models.expressions import RawSQL
@@ -123,12 +124,12 @@ def level_at(*, node_code: str, sku_code: str) -> Level | None:
     return Level.objects.select_related("node", "sku").filter(node__code=node_code, sku__code=sku_code).first()
 
 
-def with_free(levels: QuerySet[Level]) -> QuerySet[Level]:
+def with_free(levels: QuerySet[Level]) -> QuerySet[Any]:
     """Levels with `free`: what may still be promised under the rules (see rules.free_units)."""
     return levels.annotate(free=RawSQL(statements.free_sql("inventory_level."), [], output_field=BigIntegerField()))
 
 
-def below_safety(levels: QuerySet[Level]) -> QuerySet[Level]:
+def below_safety(levels: QuerySet[Level]) -> QuerySet[Any]:
     """Levels with a safety stock where nothing is free any more.
 
     Places without a safety stock are left out: nobody asked to be warned of them.

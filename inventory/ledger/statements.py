@@ -56,8 +56,8 @@ _SPOT = "n.id, s.id, n.kind, n.dealer_id, s.category, n.name, s.code, s.kind"
 
 
 def _spot(row: Sequence[Any]) -> Spot:
-    *facts, kind = row
-    return Spot(*facts, is_counted=kind == "physical")
+    node_id, sku_id, node_kind, dealer_id, category, node, sku, kind = row
+    return Spot(node_id, sku_id, node_kind, dealer_id, category, node, sku, kind == "physical")
 
 
 def lock_places(places: Sequence[Place]) -> dict[Place, Standing]:
@@ -72,7 +72,7 @@ def lock_places(places: Sequence[Place]) -> dict[Place, Standing]:
             [given],
         )
         return {
-            (row[0], row[1]): Standing(_spot(row[:8]), *row[8:11], _moment(row[11]), _moment(row[12]))
+            (row[0], row[1]): Standing(_spot(row[:8]), row[8], row[9], row[10], _moment(row[11]), _moment(row[12]))
             for row in cursor.fetchall()
         }
 

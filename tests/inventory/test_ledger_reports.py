@@ -123,6 +123,11 @@ def test_good_rows_go_through_and_bad_ones_say_why(at: datetime, node: Node, sku
         report(at, *([Report(node.pk, sku.pk, 9, at, "g:2")] * 5001))
 
 
+def test_what_moved_at_the_very_moment_of_the_count_is_in_the_count(at: datetime, node: Node, sku: Sku) -> None:
+    ledger.post(movements=[NewMovement(node.pk, sku.pk, "receipt", 4, "po:1")], actor="", at=at)
+    assert report(at, Report(node.pk, sku.pk, 4, at, "k:1")) == [("done", "在库 4 → 4")]
+
+
 def test_several_figures_of_one_place_apply_in_the_order_given(at: datetime, node: Node, sku: Sku) -> None:
     rows = [Report(node.pk, sku.pk, 5, at - MINUTE, "k:1"), Report(node.pk, sku.pk, 7, at, "k:2"),
             Report(node.pk, sku.pk, 1, at - 2 * MINUTE, "k:3"), Report(node.pk, sku.pk, 6, at, "k:2")]  # fmt: skip
