@@ -306,8 +306,32 @@ class StockLockMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class IncomingMoved(Event):
+    """Goods on their way were announced, arrived in part, got another date, or do not come (Incoming.State).
+
+    `lacking` units of what was promised on them are not covered any more.
+    """
+
+    name: ClassVar[str] = "incoming.moved"
+    source_key: str
+    node_id: int
+    sku_id: int
+    state: str
+    quantity: int
+    received: int
+    promised: int
+    expected_on: str
+    reason: str = ""
+    lacking: int = 0
+
+    @property
+    def subject(self) -> str:
+        return f"incoming:{self.source_key}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TransferMoved(Event):
-    """A transfer order entered a state (Transfer.State)."""
+    """A transfer order entered a state (Transfer.State), or goods of it arrived and more are to come."""
 
     name: ClassVar[str] = "transfer.moved"
     transfer_no: str
@@ -315,6 +339,7 @@ class TransferMoved(Event):
     target_node_id: int
     was: str
     state: str
+    reason: str = ""
 
     @property
     def subject(self) -> str:

@@ -7,6 +7,7 @@ TICKS: what the clock does; every one may be late, early or doubled without harm
 
 from bots import delivery
 from dealers.settlement import actions as settlement
+from inventory.locks import actions as locks
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
@@ -22,7 +23,9 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription(events.OfferClosed, dispatch.on_offer_closed),
     Subscription(events.OrderAmended, dispatch.on_order_amended),
     Subscription(events.OrderClosedAtSource, dispatch.on_order_closed_at_source),
+    Subscription(events.StockArrived, locks.on_stock_arrived),
     Subscription(events.StockArrived, dispatch.on_stock_arrived),
+    Subscription(events.StockShort, locks.on_stock_short),
     Subscription(events.RoutingChanged, dispatch.on_routing_changed),
     # Accepted work is done, and the customer says so.
     Subscription(events.WorkMoved, fulfilment.on_work_moved),
@@ -42,5 +45,8 @@ PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
 TICKS: list[Tick] = [
     Tick(dispatch.expire_due, 1),
     Tick(reservations.expire_due, 5),
+    Tick(locks.end_due, 1),
+    Tick(locks.start_due, 1),
+    Tick(locks.top_up, 5),
     Tick(jobs.purge, 3600),
 ]

@@ -46,6 +46,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"intake"},
         {"routing"},
         {"dispatch"},
+        {"promise"},
         {"fulfilment"},
         {"live"},
         {"desk"},

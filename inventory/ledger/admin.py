@@ -87,7 +87,9 @@ class LevelAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
-            actions.set_safety_stock(level=obj, safety_stock=obj.safety_stock)
+            actions.set_safety_stock(
+                level=obj, safety_stock=obj.safety_stock, actor=f"staff:{request.user.pk}", at=timezone.now()
+            )
         else:
             super().save_model(request, obj, form, change)
 

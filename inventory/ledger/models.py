@@ -109,7 +109,10 @@ class StockRule(models.Model):
                 name="stock_rules_keep_within_bounds",
             )
         ]
-        indexes = [models.Index(fields=["node", "sku"], name="stock_rule_by_level")]
+        indexes = [
+            models.Index(fields=["node", "sku"], name="stock_rule_by_level"),
+            models.Index(fields=["id"], condition=Q(node=None) | Q(sku=None), name="stock_rule_of_many_levels"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -124,8 +127,8 @@ class Level(models.Model):
     with fresh_until in the past is not sold from: nobody has confirmed it for too long.
     """
 
-    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="levels", verbose_name="仓库")
-    sku = models.ForeignKey("inventory.Sku", on_delete=models.PROTECT, related_name="+", verbose_name="SKU")
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="levels", verbose_name="仓库", db_index=False)
+    sku = models.ForeignKey("inventory.Sku", on_delete=models.PROTECT, related_name="+", verbose_name="SKU", db_index=False)
     on_hand = models.BigIntegerField("在库", default=0)
     held = models.BigIntegerField("预占", default=0)
     safety_stock = models.BigIntegerField("安全库存", default=0)
@@ -151,6 +154,7 @@ class Level(models.Model):
         indexes = [
             models.Index(fields=["sku", "node"], name="level_by_sku"),
             models.Index(fields=["fresh_until"], condition=Q(fresh_until__isnull=False), name="level_going_stale"),
+            models.Index(fields=["safety_stock"], condition=Q(safety_stock__gt=0), name="level_with_safety_stock"),
         ]
 
     def __str__(self) -> str:
@@ -178,8 +182,8 @@ class Movement(models.Model):
         WRITE_OFF = "write_off", "报损"
         REPAIR = "repair", "对账修正"
 
-    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="+", verbose_name="仓库")
-    sku = models.ForeignKey("inventory.Sku", on_delete=models.PROTECT, related_name="+", verbose_name="SKU")
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="+", verbose_name="仓库", db_index=False)
+    sku = models.ForeignKey("inventory.Sku", on_delete=models.PROTECT, related_name="+", verbose_name="SKU", db_index=False)
     kind = models.CharField("类别", max_length=12, choices=Kind.choices)
     quantity = models.BigIntegerField("数量", help_text="入为正，出为负")
     source_key = models.CharField("来源键", max_length=120, unique=True)
@@ -190,7 +194,10 @@ class Movement(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "出入库流水"
         constraints = [models.CheckConstraint(condition=~Q(quantity=0), name="a_movement_moves_something")]
-        indexes = [models.Index(fields=["node", "sku", "moved_at", "id"], name="movement_by_level_and_time")]
+        indexes = [
+            models.Index(fields=["node", "sku", "moved_at", "id"], name="movement_by_level_and_time"),
+            models.Index(fields=["sku", "moved_at"], name="movement_by_sku_and_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.quantity}"

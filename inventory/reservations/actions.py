@@ -1,7 +1,7 @@
 """Promise stock, give the promise up, or turn it into a shipment; never more than there is.
 
-Every function is one transaction that locks stock rows in the order of their ids. Bills are the
-keys: repeating a call with the same bill changes nothing.
+Every function is one transaction that locks deliveries and then stock rows, each in the order of
+their ids. Bills are the keys: repeating a call with the same bill changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from django.db import transaction
 
 from inventory.reservations import queries, statements
 from inventory.reservations.models import Reservation
-from inventory.reservations.rules import Demands, Place, Want, choose, demands_of, draws_of, gains_of
+from inventory.reservations.rules import Demands, Place, Want, choose, demands_of, draws_of
 from oms_project.events import StockArrived
 from oms_project.journal import actions as journal
 from oms_project.refusal import Refusal
@@ -34,8 +34,8 @@ def hold(*, wants: Sequence[Want], at: datetime, expires_at: datetime | None = N
 
     With `together` either all of the bills hold or none. A bill that already holds one of its
     places changes nothing and counts as holding. A bill with claims takes from its locks first.
-    At most two statements (three on SQLite, one more when a lock is drawn from), whatever the
-    batch; up to 5,000 wants per call. One bill at one place is one statement on PostgreSQL and
+    Two statements (three on SQLite; one more when something does not fit, two more when a lock is
+    drawn from), whatever the batch; up to 5,000 wants per call. One bill at one place is one statement on PostgreSQL and
     opens no transaction of its own, so that a row many buyers want is locked for one round trip
     (unless the caller has a transaction open).
     """
@@ -55,19 +55,21 @@ def _hold_many(
     demands: Demands, locks: Mapping[str, tuple[str, ...]], at: datetime, expires_at: datetime | None, together: bool
 ) -> frozenset[str]:
     places = sorted({place for demand in demands.values() for place in demand.places})
-    found = statements.lock_free(places, list(demands), locks, at)
-    fresh = {bill: demand for bill, demand in demands.items() if bill not in found.holding}
-    grants = choose(fresh, found.shelf)
-    winners = frozenset(grant.bill for grant in grants)
-    if together and len(winners) < len(fresh):
+    found = statements.lock_free(places, locks, at)
+    ids, holding = found.level_ids, frozenset[str]()
+    grants = choose(demands, found.shelf.copy())
+    winners = {grant.bill for grant in grants}
+    if locks or len(winners) < len(demands):  # a repetition must not be counted twice, nor draw twice
+        holding = frozenset(statements.holding(demands.keys(), ids.values()))
+        grants = choose({bill: demand for bill, demand in demands.items() if bill not in holding}, found.shelf)
+        winners = {grant.bill for grant in grants}
+    if together and len(winners) + len(holding) < len(demands):
         return frozenset()
     if grants:
-        ids = found.level_ids
-        gains = [(ids[place], units) for place, units in gains_of(grants).items()]
-        statements.hold_many([(ids[grant.place], grant) for grant in grants], gains, at, expires_at)
-        if draws := draws_of(grants):
-            statements.draw_locks([(number, ids[place], units) for (number, place), units in draws.items()], at)
-    return winners | found.holding
+        statements.hold_many([(ids[grant.place], grant) for grant in grants], at, expires_at)
+    if draws := draws_of(grants):
+        statements.draw_locks([(number, ids[place], units) for (number, place), units in draws.items()], at)
+    return holding | winners
 
 
 @transaction.atomic(savepoint=False)
@@ -88,6 +90,7 @@ def release(*, bills: Sequence[str], at: datetime) -> int:
     """Give up what the bills hold; returns how many reservations were open. A repetition returns 0."""
     if not bills:
         return 0
+    statements.lock_deliveries(bills)
     statements.lock_levels(bills)
     return statements.close(bills, "released", at, leaves=False)
 
@@ -121,6 +124,7 @@ def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
     bills = list(dict.fromkeys(want.bill for want in wants))
     try:
         with transaction.atomic():
+            statements.lock_deliveries(bills)
             statements.lock_levels(bills, sorted({want.place for want in wants}))
             statements.close(bills, "released", at, leaves=False)
             if len(hold(wants=wants, at=at, together=True)) < len(bills):
@@ -184,6 +188,7 @@ def expire_due(*, at: datetime) -> int:
     bills = statements.due_bills(at, EXPIRE_LIMIT)
     if not bills:
         return 0
+    statements.lock_deliveries(bills)
     statements.lock_levels(bills)
     places = statements.places_of(bills)
     closed = statements.close(bills, "released", at, leaves=False, due=True)

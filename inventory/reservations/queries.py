@@ -4,8 +4,10 @@ import time
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
+from django.db.models import Sum
+
 from inventory.reservations import statements
-from inventory.reservations.models import StockLock
+from inventory.reservations.models import Reservation, StockLock
 from inventory.reservations.rules import Shelf
 
 _KEPT_SECONDS = 2.0
@@ -28,6 +30,12 @@ def shelf(*, node_ids: Collection[int], sku_ids: Collection[int], at: datetime, 
         return Shelf(free)
     lock_nos = {number for numbers in locks.values() for number in numbers}
     return Shelf(free, locks, statements.read_locked(node_ids, sku_ids, lock_nos, at))
+
+
+def awaited(*, sku_ids: Collection[int]) -> dict[int, int]:
+    """全局预占: units that paid orders without a place wait for, per SKU that has some."""
+    waiting = Reservation.objects.filter(sku_id__in=sku_ids, state=Reservation.State.OPEN, kind=Reservation.Kind.GLOBAL)
+    return dict(waiting.values_list("sku_id").annotate(units=Sum("quantity")))
 
 
 def locks_for(claims: Iterable[str]) -> dict[str, tuple[str, ...]]:

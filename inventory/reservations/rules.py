@@ -78,6 +78,10 @@ class Shelf:
     locks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     locked: dict[str, dict[Place, int]] = field(default_factory=dict)
 
+    def copy(self) -> "Shelf":
+        """A shelf of its own, to try on."""
+        return Shelf(dict(self.free), self.locks, {number: dict(units) for number, units in self.locked.items()})
+
     def view(self, claims: Iterable[str]) -> "Mapping[Place, int] | Claimed":
         """Units per place for a buyer with these claims; `.get(place, 0)` answers."""
         mine = self.lock_nos(claims)
@@ -129,14 +133,6 @@ def choose(demands: Demands, shelf: Shelf) -> list[Grant]:
     for bill, demand in demands.items():
         grants += shelf.take(bill, demand) or ()
     return grants
-
-
-def gains_of(grants: Sequence[Grant]) -> dict[Place, int]:
-    """By how much `held` rises per place; what comes out of a lock was held before."""
-    gains: dict[Place, int] = {}
-    for grant in grants:
-        gains[grant.place] = gains.get(grant.place, 0) + grant.quantity - grant.drawn
-    return gains
 
 
 def draws_of(grants: Sequence[Grant]) -> dict[tuple[str, Place], int]:

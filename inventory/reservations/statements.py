@@ -14,6 +14,7 @@ from django.db import connection
 
 from inventory.ledger.statements import free_sql, fresh_sql
 from inventory.reservations.rules import Grant, Place, Shelf, Want
+from oms_project.journal.statements import rows_of
 
 Row = tuple[int, str, int]  # level_id, bill, quantity
 _NEW = "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, lock_no, drawn, state, held_at, expires_at) "
@@ -37,13 +38,21 @@ def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
     return [value for row in rows for value in row]
 
 
+def _among(values: Collection[Any]) -> tuple[str, list[Any]]:
+    """What follows a column to ask whether it is one of some values; one parameter on PostgreSQL, so one plan for any number."""
+    if is_postgres():
+        return "= ANY(%s)", [list(values)]
+    return f"IN ({_marks(len(values))})", list(values)
+
+
 def read_free(node_ids: Collection[int], sku_ids: Collection[int], at: datetime) -> dict[Place, int]:
     """Free units per place that has stock and is fresh; negative where more is promised than the rules allow now."""
+    (nodes, node_values), (skus, sku_values) = _among(node_ids), _among(sku_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT node_id, sku_id, {free_sql()} FROM inventory_level "
-            f"WHERE node_id IN ({_marks(len(node_ids))}) AND sku_id IN ({_marks(len(sku_ids))}) AND {fresh_sql()}",
-            [*node_ids, *sku_ids, _when(at)],
+            f"WHERE node_id {nodes} AND sku_id {skus} AND {fresh_sql()}",
+            [*node_values, *sku_values, _when(at)],
         )
         return {(node_id, sku_id): free for node_id, sku_id, free in cursor.fetchall()}
 
@@ -98,63 +107,86 @@ def hold_one(want: Want, at: datetime, expires_at: datetime | None) -> bool:
 
 @dataclass(slots=True)
 class LockedShelf:
-    """Stock rows that are locked: their ids per place, what is free and locked there, and which bills hold already."""
+    """Stock rows that are locked, with their ids per place, and what is free and kept by locks there."""
 
     level_ids: dict[Place, int]
     shelf: Shelf
-    holding: set[str]
 
 
-def lock_free(places: Sequence[Place], bills: Sequence[str], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
-    """Lock stock rows in the order of their ids and read what is free there, what the locks hold, and who holds already.
+def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
+    """Lock stock rows in the order of their ids, then read what is free there and what the locks of some claims hold.
 
-    A level that is not fresh has nothing free and nothing locked.
+    The locks' rows are read by a second statement, which sees what was committed while the first
+    one waited. A level that is not fresh has nothing free and nothing locked.
     """
-    lock = " FOR UPDATE OF l" if is_postgres() else ""
-    lock_nos = {number for numbers in locks.values() for number in numbers}
-    found = LockedShelf({}, Shelf({}, locks), set())
+    columns = f"l.id, l.node_id, l.sku_id, {free_sql('l.')}, {fresh_sql('l.')}"
+    join = "JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id ORDER BY l.id"
+    found = LockedShelf({}, Shelf({}, locks))
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH w (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')}) "
-            f"SELECT l.id, l.node_id, l.sku_id, {free_sql('l.')}, {fresh_sql('l.')}, r.bill, r.quantity "
-            "FROM w JOIN inventory_level l ON l.node_id = w.node_id AND l.sku_id = w.sku_id "
-            "LEFT JOIN inventory_reservation r ON r.level_id = l.id AND r.state = 'open' "
-            f"AND r.bill IN ({_marks(len(bills) + len(lock_nos))}) ORDER BY l.id{lock}",
-            [*_flat(places), _when(at), *bills, *lock_nos],
-        )
-        for level_id, node_id, sku_id, free, is_fresh, bill, units in cursor.fetchall():
+        if is_postgres():
+            given, rows = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
+            cursor.execute(f"SELECT {columns} FROM {given} {join} FOR UPDATE OF l", [at, *rows])
+        else:
+            given = f"WITH v (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')})"
+            cursor.execute(f"{given} SELECT {columns} FROM v {join}", [*_flat(places), _when(at)])
+        fresh = {}
+        for level_id, node_id, sku_id, free, is_fresh in cursor.fetchall():
             place = (node_id, sku_id)
             found.level_ids[place] = level_id
             found.shelf.free[place] = free if is_fresh else 0
-            if bill in lock_nos and is_fresh:
-                found.shelf.locked.setdefault(bill, {})[place] = units
-            elif bill is not None:
-                found.holding.add(bill)
+            if is_fresh:
+                fresh[level_id] = place
+    lock_nos = {number for numbers in locks.values() for number in numbers}
+    for bill, level_id, units in _open_at(lock_nos, fresh) if lock_nos else ():
+        found.shelf.locked.setdefault(bill, {})[fresh[level_id]] = units
     return found
 
 
-def hold_many(
-    rows: Sequence[tuple[int, Grant]], gains: Sequence[tuple[int, int]], at: datetime, expires_at: datetime | None
-) -> None:
-    """Raise held by (level_id, units) and write the reservations that explain it. The rows must be locked."""
-    gain = f"gain (level_id, units) AS (VALUES {_marks(len(gains), '(%s, %s)')})"
+def holding(bills: Collection[str], level_ids: Collection[int]) -> set[str]:
+    """Those of the bills that hold something at one of these levels already."""
+    return {bill for bill, _, _ in _open_at(bills, level_ids)}
+
+
+def _open_at(bills: Collection[str], level_ids: Collection[int]) -> list[tuple[str, int, int]]:
+    """(bill, level_id, units) of what some bills hold at some levels; found by bill, as a hot level has very many."""
+    with connection.cursor() as cursor:
+        among, values = _among(bills)
+        cursor.execute(
+            "SELECT bill, level_id, quantity FROM inventory_reservation "
+            f"WHERE state = 'open' AND level_id IS NOT NULL AND bill {among}",
+            values,
+        )
+        wanted = set(level_ids)
+        return [row for row in cursor.fetchall() if row[1] in wanted]
+
+
+_GRANT = {"level_id": "bigint", "bill": "text", "kind": "text", "quantity": "bigint", "lock_no": "text", "drawn": "bigint"}
+_GAIN = "gain AS (SELECT level_id, SUM(quantity - drawn) AS units FROM new GROUP BY level_id)"
+
+
+def hold_many(rows: Sequence[tuple[int, Grant]], at: datetime, expires_at: datetime | None) -> None:
+    """Write the reservations of (level_id, grant) and raise held by what is new. The levels must be locked.
+
+    A bill that holds at a level already is left as it is there.
+    """
     told = [(level_id, grant.bill, grant.kind, grant.quantity, grant.lock_no, grant.drawn) for level_id, grant in rows]
+    written = "ON CONFLICT DO NOTHING RETURNING level_id, quantity, drawn"
     with connection.cursor() as cursor:
         if is_postgres():
+            given, values = rows_of(_GRANT, told)
             cursor.execute(
-                f"WITH {gain}, up AS ({_LIFTED} RETURNING inventory_level.id) {_NEW} "
-                "SELECT w.level_id, w.bill, w.kind, w.quantity, w.lock_no, w.drawn, 'open', %s, %s::timestamptz "
-                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s)')}) "
-                "AS w (level_id, bill, kind, quantity, lock_no, drawn) JOIN up ON up.id = w.level_id",
-                [*_flat(gains), at, expires_at, *_flat(told)],
+                f"WITH new AS ({_NEW} SELECT {', '.join(_GRANT)}, 'open', %s, %s::timestamptz FROM {given} {written}), "
+                f"{_GAIN} {_LIFTED}",
+                [at, expires_at, *values],
             )
             return
-        cursor.execute(f"WITH {gain} {_LIFTED}", _flat(gains))
-        times = (_when(at), _when(expires_at))
-        cursor.execute(
-            _NEW + f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s, %s, %s, %s)')}",
-            _flat((*row, "open", *times) for row in told),
-        )
+        times = ("open", _when(at), _when(expires_at))
+        row = f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s, %s, %s, %s)')}"
+        cursor.execute(f"{_NEW} {row} {written}", _flat((*row, *times) for row in told))
+        new = cursor.fetchall()
+        if new:
+            table = f"new (level_id, quantity, drawn) AS (VALUES {_marks(len(new), '(%s, %s, %s)')})"
+            cursor.execute(f"WITH {table}, {_GAIN} {_LIFTED}", _flat(new))
 
 
 def draw_locks(draws: Sequence[tuple[str, int, int]], at: datetime) -> None:
@@ -171,16 +203,32 @@ def draw_locks(draws: Sequence[tuple[str, int, int]], at: datetime) -> None:
         )
 
 
+def lock_deliveries(bills: Sequence[str]) -> None:
+    """Lock the deliveries on which some bills stand, in the order of their ids: they come before the stock rows.
+
+    From then on no arrival moves these bills from a delivery to a level.
+    """
+    if not is_postgres():
+        return  # the transaction is exclusive already
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM inventory_incoming WHERE id IN (SELECT incoming_id FROM inventory_reservation WHERE state = 'open' "
+            f"AND incoming_id IS NOT NULL AND bill IN ({_marks(len(bills))})) ORDER BY id FOR UPDATE",
+            list(bills),
+        )
+
+
 def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
     """Lock the stock rows that some bills hold, and those of some places, in the order of their ids."""
     if not is_postgres():
         return  # the transaction is exclusive already
-    more = f" OR (node_id, sku_id) IN ({_marks(len(places), '(%s, %s)')})" if places else ""
+    given, rows = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM inventory_level WHERE id IN (SELECT level_id FROM inventory_reservation "
-            f"WHERE state = 'open' AND bill IN ({_marks(len(bills))})){more} ORDER BY id FOR UPDATE",
-            [*bills, *(value for place in places for value in place)],
+            "WHERE state = 'open' AND level_id IS NOT NULL AND bill = ANY(%s) UNION ALL SELECT l.id "
+            f"FROM {given} JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id) ORDER BY id FOR UPDATE",
+            [list(bills), *rows],
         )
 
 
@@ -201,11 +249,12 @@ def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor
     open. With `due` only what has expired at `at` is closed. Returns the number of reservations closed.
     """
     only = (" AND level_id IS NOT NULL" if leaves else "") + (" AND expires_at <= %s" if due else "")
+    among, named = _among(bills)
     closing = (
-        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' "
-        f"AND bill IN ({_marks(len(bills))}){only} RETURNING {_CLOSED}"
+        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill {among}{only} "
+        f"RETURNING {_CLOSED}"
     )
-    values: list[Any] = [state, _when(at), *bills, *([_when(at)] if due else [])]
+    values: list[Any] = [state, _when(at), *named, *([_when(at)] if due else [])]
     columns = "held = held - gone.units" + (", on_hand = on_hand - gone.units" if leaves else "")
     lower = f"UPDATE inventory_level SET {columns} FROM gone WHERE inventory_level.id = gone.level_id"
     if not is_postgres():
@@ -260,11 +309,12 @@ def due_bills(at: datetime, limit: int) -> list[str]:
 
 def places_of(bills: Sequence[str]) -> list[Place]:
     """Where these bills hold stock now."""
+    among, values = _among(bills)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT l.node_id, l.sku_id FROM inventory_reservation r JOIN inventory_level l ON l.id = r.level_id "
-            f"WHERE r.state = 'open' AND r.bill IN ({_marks(len(bills))}) ORDER BY 1, 2",
-            list(bills),
+            f"WHERE r.state = 'open' AND r.bill {among} ORDER BY 1, 2",
+            values,
         )
         return cursor.fetchall()
 

@@ -4,7 +4,7 @@ Lock order: Order, then Offer, then work, then stock levels. An answer is one co
 (pending, before the deadline); whoever comes second changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,7 +17,6 @@ from dealers.settlement import queries as settlement
 from dealers.settlement.rules import income_of, quote
 from inventory.models import Node
 from inventory.reservations import actions as reservations
-from inventory.reservations.queries import shelf
 from inventory.reservations.rules import Shelf, demands_of
 from oms_project import events
 from oms_project.journal import actions as journal
@@ -96,7 +95,7 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     planned: dict[int, list[Planned]] = {}
     todo = list(orders)
     for _ in range(ROUNDS):
-        stock = _stock_for(todo, table, at)
+        stock = queries.stock_for(todo, table, at)
         tried: dict[int, list[Planned]] = {}
         for order in todo:
             ladder, seen = queries.ladder_for(order.channel), stock.view(order.claims)
@@ -127,18 +126,6 @@ def _take(stock: Shelf, works: Iterable[Planned]) -> None:
     """Count planned work off a stock snapshot, so that the next order of a batch sees what is left."""
     for bill, demand in demands_of(_wants(works)).items():
         stock.take(bill, demand)
-
-
-def _stock_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetime) -> Shelf:
-    """What may be promised now of the goods of these orders, wherever one of them may come from."""
-    node_ids: set[int] = set()
-    sku_ids: set[int] = set()
-    for area in {(order.division_code, order.channel) for order in orders}:
-        node_ids.update(table.candidates(*area))
-    for order in orders:
-        sku_ids.update(line.sku_id for line in order.lines if line.is_counted)
-    claims = {claim for order in orders for claim in order.claims}
-    return shelf(node_ids=node_ids, sku_ids=sku_ids, claims=claims, at=at)
 
 
 def _open(
@@ -388,7 +375,7 @@ def _move_on(
     moved: dict[int, Planned] = {}
     todo = list(works)
     for _ in range(ROUNDS):
-        stock = _stock_for([orders[work.pk] for work in todo], table, at)
+        stock = queries.stock_for([orders[work.pk] for work in todo], table, at)
         tried: dict[int, Planned] = {}
         for work in todo:
             order, before = orders[work.pk], asked[work.pk]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def stock(node: Node, sku: Sku, quantity: int, at: datetime, safety: int = 0) -> Level:
     ledger.post(movements=[NewMovement(node.pk, sku.pk, "receipt", quantity, f"in:{node.pk}:{sku.pk}")], actor="test", at=at)
     level = Level.objects.get(node=node, sku=sku)
-    ledger.set_safety_stock(level=level, safety_stock=safety)
+    ledger.set_safety_stock(level=level, safety_stock=safety, actor="test", at=at)
     return level
 
 

@@ -17,6 +17,7 @@ from oms_project.journal.models import Delivery, Entry
 from oms_project.refusal import NotFound, Stale
 from orders.dispatch import actions as dispatch
 from orders.dispatch import queries
+from orders.dispatch import queries as dispatch_queries
 from orders.dispatch.actions import NoStockThere, OfferGone, ReasonNeeded
 from orders.models import FulfillmentOrder, LadderStep, Offer, Order, OrderHold, RoutingDecision
 from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_order, make_sku, make_staff
@@ -358,7 +359,7 @@ def test_two_lines_of_one_sku_want_their_sum(world: World, relay_all: Relay, at:
 def test_a_faster_worker_makes_the_order_think_again(
     world: World, relay_all: Relay, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = dispatch.shelf
+    real = dispatch_queries.shelf
     calls: list[int] = []
 
     def outrun(**asked: object) -> Shelf:
@@ -368,7 +369,7 @@ def test_a_faster_worker_makes_the_order_think_again(
         calls.append(1)
         return seen
 
-    monkeypatch.setattr(dispatch, "shelf", outrun)
+    monkeypatch.setattr(dispatch_queries, "shelf", outrun)
     place(make_order(world.sofa), at=at)
     relay_all(at)
     assert (len(calls), Offer.objects.get().dealer, world.held()) == (2, world.neighbour, [0, 1, 0])
