@@ -20,6 +20,7 @@ from inventory.partners import serializers as shapes
 from inventory.partners.auth import KeyAuthentication, KeyThrottle, MayReadOrWrite
 from inventory.partners.models import ApiKey
 from inventory.partners.rules import MOST_ROWS, Answer, read_figure, read_movement
+from inventory.pool import queries as pool
 from oms_project.parsing import SmallJSONParser
 
 
@@ -111,3 +112,36 @@ class Movements(StockDoor):
     def post(self, request: Request) -> Response:
         rows = [read_movement(row) for row in rows_of(request.data)]
         return batch(actions.take_movements(key=self.key, rows=rows, at=timezone.now()))
+
+
+class Pool(StockDoor):
+    is_for_hq = True
+
+    @extend_schema(
+        parameters=[shapes.PoolInput],
+        responses=shapes.PoolPage,
+        summary="查询库存池",
+        description="全部或部分仓库合计，逐 SKU 拆解。仅限总部的密钥。",
+    )
+    def get(self, request: Request) -> Response:
+        asked = self.asked(shapes.PoolInput)
+        found = queries.pool_page(at=timezone.now(), **asked)
+        next_page = asked["page"] + 1 if asked["page"] * asked["limit"] < found.count else None
+        results = shapes.PoolRecord(cast(Any, found.rows), many=True).data
+        return Response({"results": results, "count": found.count, "next_page": next_page})
+
+
+class Published(StockDoor):
+    is_for_hq = True
+
+    @extend_schema(
+        parameters=[shapes.PublishedInput],
+        responses=shapes.PublishedPage,
+        summary="查询店铺应展示的库存（增量）",
+        description="since 传上次答复的 version，得到此后的变化；没有变化时 results 为空。仅限总部的密钥。",
+    )
+    def get(self, request: Request) -> Response:
+        asked = self.asked(shapes.PublishedInput)
+        found = pool.published_since(channel=asked["channel"], shop=asked["shop"], version=asked["since"])
+        version = found[-1].version if found else asked["since"]
+        return Response({"results": shapes.PublishedRecord(cast(Any, found), many=True).data, "version": version})

@@ -8,10 +8,13 @@ from datetime import datetime
 from django.db.models import Sum
 
 from inventory.items.models import Sku
-from inventory.ledger.models import Level, Node
+from inventory.ledger.models import Level, Node, NodeGroup
 from inventory.partners.models import ApiKey
 from inventory.partners.rules import digest_of, prefix_of
+from inventory.pool import queries as pool
+from inventory.pool.rules import claims_of
 from inventory.reservations.models import Reservation
+from oms_project.refusal import NotFound
 
 _NOBODY = "0" * 64
 
@@ -69,3 +72,16 @@ def stock_page(key: ApiKey, *, node: str, sku: str, after: int, limit: int, at: 
         held_by.setdefault(level_id, {})[kind] = units
     shown = [Stock(level, held_by.get(level.pk, {}), level.sellable(at)) for level in page]
     return shown, page[-1].pk if len(found) > limit else None
+
+
+def pool_page(
+    *, sku: Collection[str] | None, group: str, region: str, channel: str, page: int, limit: int, at: datetime
+) -> pool.PoolPage:
+    """The pool by SKU code, over all places or some; unknown SKUs are left out. Raises NotFound for an unknown group."""
+    sku_ids = None if sku is None else [each.pk for each in skus(sku).values()]
+    group_id = NodeGroup.objects.filter(code=group).values_list("pk", flat=True).first() if group else None
+    if group and group_id is None:
+        raise NotFound
+    return pool.pool_view(
+        at=at, sku_ids=sku_ids, group_id=group_id, region=region, claims=claims_of(channel), page=page, size=limit
+    )

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from inventory.ledger import queries as ledger
-from inventory.models import Level, Movement, Reservation
+from inventory.models import Level, Movement, NodeGroup, PublishedStock, Reservation
 from inventory.partners.rules import MOST_ROWS
 from inventory.reservations import actions as reservations
 from inventory.reservations.rules import Want
@@ -232,6 +232,56 @@ def test_pages_follow_one_another_and_cost_the_same(world: World):
 )
 def test_nonsense_questions(world: World, asked: str):
     assert problem_of(call(world.hq, "GET", f"levels?{asked}"))[:2] == (400, "invalid")
+
+
+def test_the_pool_adds_up_for_hq_and_is_closed_to_dealers(world: World):
+    make_level(world.nodes["N001"], world.sku, on_hand=10, safety_stock=2)
+    make_level(world.nodes["N101"], world.sku, on_hand=5)
+    assert reservations.hold(wants=[Want("A", world.nodes["N101"].pk, world.sku.pk, 3)], at=NOON) == {"A"}
+    group = NodeGroup.objects.create(code="G1", name="华南")
+    group.nodes.add(world.nodes["N101"])
+    body = call(world.hq, "GET", "pool?sku=KT-3300,KT-9999").json()
+    assert body == {
+        "results": [
+            {
+                "sku": "KT-3300", "name": world.sku.name, "on_hand": 15, "held": 3, "held_by": {"node": 3}, "closed": 0,
+                "stale": 0, "safety": 2, "withheld": 0, "sellable": 10, "globally": 0, "available": 12, "promisable": 10, "incoming": 0,
+                "next_on": None,
+            }
+        ],
+        "count": 1,
+        "next_page": None,
+    }  # fmt: skip
+    assert call(world.hq, "GET", "pool?sku=KT-3300&group=G1").json()["results"][0]["sellable"] == 2
+    assert call(world.hq, "GET", "pool?sku=KT-3300&region=99").json()["results"][0]["on_hand"] == 0
+    assert problem_of(call(world.hq, "GET", "pool?group=G9")) == (404, "not_found", "找不到这条记录")
+    many = ",".join(["K"] * 101)
+    for asked in ("region=3%25", "region=320", "limit=501", "page=0", "color=red", f"sku={many}", "sku=%00"):
+        assert problem_of(call(world.hq, "GET", f"pool?{asked}"))[:2] == (400, "invalid"), asked
+    south = make_key(world.south).secret
+    for path in ("pool?sku=KT-3300", "published?channel=doudian&shop=1"):
+        assert problem_of(call(south, "GET", path)) == (403, "forbidden", "没有权限")
+
+
+def test_pages_of_the_pool(world: World):
+    for _ in range(3):
+        make_level(world.nodes["N001"], make_sku())
+    pages = [call(world.hq, "GET", f"pool?limit=3&page={page}").json() for page in (1, 2)]
+    assert [(len(page["results"]), page["count"], page["next_page"]) for page in pages] == [(3, 4, 2), (1, 4, None)]
+
+
+def test_a_shop_asks_for_what_changed_since(world: World):
+    for version, sku in ((1, world.sku), (2, make_sku("KT-1"))):
+        PublishedStock.objects.create(
+            channel="doudian", shop="1", sku=sku, quantity=7 + version, sellable=9, version=version, changed_at=NOON
+        )
+    body = call(world.hq, "GET", "published?channel=doudian&shop=1&since=1").json()
+    row = {"sku": "KT-1", "quantity": 9, "version": 2, "changed_at": "2026-11-25T12:00:00+08:00"}
+    assert body == {"results": [row], "version": 2}
+    assert call(world.hq, "GET", "published?channel=doudian&shop=1&since=2").json() == {"results": [], "version": 2}
+    assert len(call(world.hq, "GET", "published?channel=doudian&shop=1").json()["results"]) == 2
+    for asked in ("", "channel=doudian", "channel=doudian&shop=1&since=-1", "channel=doudian&shop=1&since=x"):
+        assert problem_of(call(world.hq, "GET", f"published?{asked}"))[:2] == (400, "invalid")
 
 
 def test_the_schema_documents_the_stock_doors(client: Client):
