@@ -245,8 +245,8 @@ def test_the_pool_adds_up_for_hq_and_is_closed_to_dealers(world: World):
         "results": [
             {
                 "sku": "KT-3300", "name": world.sku.name, "on_hand": 15, "held": 3, "held_by": {"node": 3}, "closed": 0,
-                "stale": 0, "safety": 2, "withheld": 0, "sellable": 10, "globally": 0, "available": 12, "promisable": 10, "incoming": 0,
-                "next_on": None,
+                "stale": 0, "safety": 2, "withheld": 0, "sellable": 10, "globally": 0, "available": 12, "promisable": 10,
+                "incoming": 0, "next_on": None,
             }
         ],
         "count": 1,
