@@ -115,7 +115,7 @@ def _follow(shop: Shop, was: dict[int, _Shown], target: dict[int, Figure]) -> No
 
 
 @transaction.atomic
-def save_rule(*, rule: PublishRule, at: datetime) -> None:
+def save_rule(*, rule: PublishRule) -> None:
     """Save a publishing rule; shops follow at the next tick. Raises BadRule, with nothing changed."""
     rule.channel, rule.shop, rule.category = rule.channel.strip(), rule.shop.strip(), rule.category.strip()
     for problem in _problems(rule):

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('inventory', '0002_one_stock_pool'),
+        ('inventory', '0004_alarms_and_rules_find_their_rows'),
     ]
 
     operations = [
