@@ -18,7 +18,6 @@ from inventory.reservations import actions as reservations
 from inventory.reservations.rules import Want
 from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound
-from tests.conftest import NOON
 from tests.make import make_level, make_node, make_sku
 
 pytestmark = pytest.mark.django_db
