@@ -1,13 +1,11 @@
 """Count the pool, and tell shops what they may show: two ticks; and the rules by which shops show it."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
 
 from inventory.items.models import Sku
-from inventory.ledger.rules import MOST_UNITS
 from inventory.pool import queries, statements
 from inventory.pool.models import PoolCount, PoolTotal, PublishedStock, PublishRule
 from inventory.pool.queries import Shop
@@ -115,38 +113,16 @@ def _follow(shop: Shop, was: dict[int, _Shown], target: dict[int, Figure]) -> No
 
 
 @transaction.atomic
-def save_rule(*, rule: PublishRule, at: datetime) -> None:
+def save_rule(*, rule: PublishRule) -> None:
     """Save a publishing rule; shops follow at the next tick. Raises BadRule, with nothing changed."""
     rule.channel, rule.shop, rule.category = rule.channel.strip(), rule.shop.strip(), rule.category.strip()
-    for problem in _problems(rule):
+    for problem in queries.problems_of(rule):
         raise BadRule(problem)
     try:
         with transaction.atomic():
             rule.save()
     except IntegrityError as error:
         raise BadRule("另一条规则刚刚被保存，请刷新后再试") from error
-
-
-def _problems(rule: PublishRule) -> Iterator[str]:
-    if not rule.channel or not rule.shop:
-        yield "请填写渠道和店铺"
-    if not 0 <= rule.percent <= 1000:
-        yield "比例应在 0 到 1000 之间"
-    if not -MOST_UNITS <= rule.plus <= MOST_UNITS:
-        yield f"加减数量应在 ±{MOST_UNITS} 之间"
-    if not 0 <= rule.floor <= MOST_UNITS:
-        yield f"最少发布应在 0 到 {MOST_UNITS} 之间"
-    if rule.ceiling is not None and not rule.floor <= rule.ceiling <= MOST_UNITS:
-        yield f"最多发布不能小于最少发布，也不能大于 {MOST_UNITS}"
-    if rule.sku_id and rule.category:
-        yield "SKU 和品类只能填一个"
-    if rule.sku_id and not Sku.objects.filter(pk=rule.sku_id, kind=Sku.Kind.PHYSICAL).exists():
-        yield "只有实物 SKU 才有库存可发布"
-    others = PublishRule.objects.filter(channel=rule.channel, shop=rule.shop).exclude(pk=rule.pk)
-    same = others.filter(sku_id=rule.sku_id) if rule.sku_id else others.filter(sku=None, category=rule.category)
-    if same.exists():
-        subject = "这个 SKU" if rule.sku_id else f"品类 {rule.category}" if rule.category else "整个店铺"
-        yield f"{rule} 已有一条针对{subject}的规则，请直接修改那一条"
 
 
 @transaction.atomic

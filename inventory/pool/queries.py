@@ -1,16 +1,18 @@
 """The stock pool as it is looked at: every figure taken apart so that it adds up, live or as counted last."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Substr
 from django.utils.timezone import localdate
 
+from dealers.models import Division
 from inventory.items.models import Sku
 from inventory.ledger.models import Level, Movement, Node
+from inventory.ledger.rules import MOST_UNITS
 from inventory.pool import statements
 from inventory.pool.models import PoolCount, PoolTotal, PublishedStock, PublishRule
 from inventory.pool.rules import COUNTED, Figure, Narrowest, Parts, Rule, Terms, claims_of, day_ends, sum_of
@@ -229,6 +231,17 @@ def claims_in_use() -> list[str]:
     return list(active.order_by("claim").values_list("claim", flat=True).distinct()[:200])
 
 
+def provinces() -> list[tuple[str, str]]:
+    """(first two digits, name) of the provinces in which some place stands."""
+    codes = sorted(set(Node.objects.annotate(start=Substr("division_code", 1, 2)).values_list("start", flat=True)))
+    names = dict(Division.objects.filter(code__in=[f"{code}0000" for code in codes]).values_list("code", "name"))
+    return [(code, names.get(f"{code}0000", code)) for code in codes]
+
+
+def categories() -> list[str]:
+    return list(goods().exclude(category="").order_by("category").values_list("category", flat=True).distinct())
+
+
 Shop = tuple[str, str]  # channel, shop
 
 
@@ -284,6 +297,29 @@ def preview(*, rule: PublishRule, at: datetime) -> dict[int, Figure]:
     narrowest, shown = Narrowest(some), figures(rules={shop: some}, at=at)[shop]
     skus = goods(sku_ids=list(shown)).values_list("pk", "category")
     return {sku_id: shown[sku_id] for sku_id, category in skus if narrowest.of(sku_id, category) is mine}
+
+
+def problems_of(rule: PublishRule) -> Iterator[str]:
+    """Why a publishing rule cannot be followed, or which other one it repeats, in words; nothing when it is fine."""
+    if not rule.channel or not rule.shop:
+        yield "请填写渠道和店铺"
+    if not 0 <= rule.percent <= 1000:
+        yield "比例应在 0 到 1000 之间"
+    if not -MOST_UNITS <= rule.plus <= MOST_UNITS:
+        yield f"加减数量应在 ±{MOST_UNITS} 之间"
+    if not 0 <= rule.floor <= MOST_UNITS:
+        yield f"最少发布应在 0 到 {MOST_UNITS} 之间"
+    if rule.ceiling is not None and not rule.floor <= rule.ceiling <= MOST_UNITS:
+        yield f"最多发布不能小于最少发布，也不能大于 {MOST_UNITS}"
+    if rule.sku_id and rule.category:
+        yield "SKU 和品类只能填一个"
+    if rule.sku_id and not Sku.objects.filter(pk=rule.sku_id, kind=Sku.Kind.PHYSICAL).exists():
+        yield "只有实物 SKU 才有库存可发布"
+    others = PublishRule.objects.filter(channel=rule.channel, shop=rule.shop).exclude(pk=rule.pk)
+    same = others.filter(sku_id=rule.sku_id) if rule.sku_id else others.filter(sku=None, category=rule.category)
+    if same.exists():
+        subject = "这个 SKU" if rule.sku_id else f"品类 {rule.category}" if rule.category else "整个店铺"
+        yield f"{rule} 已有一条针对{subject}的规则，请直接修改那一条"
 
 
 def published_since(*, channel: str, shop: str, version: int, limit: int = 500) -> list[PublishedStock]:
