@@ -98,6 +98,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("dealers", "dealer", "经销商", "handshake"),
             Page("dealers", "staff", "人员", "badge"),
             Page("dealers", "division", "行政区划", "map"),
+            Page("dealers", "township", "乡镇街道", "signpost"),
+            Page("dealers", "divisionedition", "区划数据版本", "update"),
         ),
     ),
     (
