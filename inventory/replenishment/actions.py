@@ -282,9 +282,11 @@ def transfer_now(*, rows: Sequence[Sending], actor: str, at: datetime) -> list[R
         if problem:
             results[position] = RowResult("refused", problem)
     while waiting := [position for position in range(len(rows)) if position not in results]:
-        judged = _send([rows[position] for position in waiting], actor, at)
-        refused = {position: each for position, each in zip(waiting, judged, strict=True) if not each.is_good}
-        results |= refused or dict(zip(waiting, judged, strict=True))
+        posted = dict(zip(waiting, _send([rows[position] for position in waiting], actor, at), strict=True))
+        judged = {position: _pair(*pair) for position, pair in posted.items()}
+        # What left for nothing may be why later rows did not fit, so these are set aside first.
+        half = {position: judged[position] for position, (out, into) in posted.items() if out.is_good and not into.is_good}
+        results |= half or {position: each for position, each in judged.items() if not each.is_good} or judged
     return [results[position] for position in range(len(rows))]
 
 
@@ -297,20 +299,20 @@ class _Half(Exception):
     """Takes a posting back of which some rows do not fit."""
 
 
-def _send(rows: Sequence[Sending], actor: str, at: datetime) -> list[RowResult]:
+def _send(rows: Sequence[Sending], actor: str, at: datetime) -> list[tuple[RowResult, RowResult]]:
     """Post all pairs, or none when some do not fit; all that leaves is judged before anything comes."""
     leaving = [NewMovement(row.source_id, row.sku_id, "transfer_out", -row.quantity, f"{row.source_key}:out") for row in rows]
     coming = [NewMovement(row.target_id, row.sku_id, "transfer_in", row.quantity, f"{row.source_key}:in") for row in rows]
-    judged: list[RowResult] = []
+    pairs: list[tuple[RowResult, RowResult]] = []
     try:
         with transaction.atomic():
             posted = ledger.post_rows(movements=[*leaving, *coming], actor=actor, at=at)
-            judged = [_pair(*pair) for pair in zip(posted[: len(rows)], posted[len(rows) :], strict=True)]
-            if not all(each.is_good for each in judged):
+            pairs = list(zip(posted[: len(rows)], posted[len(rows) :], strict=True))
+            if not all(_pair(*pair).is_good for pair in pairs):
                 raise _Half
     except _Half:
-        return judged
-    return judged
+        return pairs
+    return pairs
 
 
 def _pair(out: RowResult, into: RowResult) -> RowResult:

@@ -12,11 +12,13 @@ from dealers.models import Staff
 from inventory.arrivals import queries as arrival_queries
 from inventory.ledger import actions as ledger
 from inventory.ledger import queries as ledger_queries
-from inventory.ledger.rules import NewMovement
+from inventory.ledger.rules import MOST_UNITS, NewMovement
 from inventory.models import Incoming, Level, Movement, Node, Reservation, Sku, Transfer, TransferLine
 from inventory.replenishment import actions as transfers
 from inventory.replenishment import queries
-from inventory.replenishment.rules import STEPS, TRANSITIONS, transfer_no
+from inventory.replenishment.rules import STEPS, TRANSITIONS, Sending, transfer_no
+from inventory.reservations import actions as reservations
+from inventory.reservations.rules import Want
 from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound, Refusal, Stale
 from tests.make import make_dealer, make_node, make_sku, make_staff
@@ -335,3 +337,51 @@ def test_approving_costs_the_same_for_few_and_many_lines(at: datetime) -> None:
             transfers.ship(transfer_no=name, version=2, actor=WHO, at=at)
         costs.append(len(asked))
     assert costs[1] <= costs[0] + 2
+
+
+def test_transfers_that_have_happened_are_taken_over_row_by_row(ground: Ground, at: datetime) -> None:
+    source, target, sofa, lamp = ground
+    reservations.hold(wants=[Want("A", source.pk, lamp.pk, 3)], at=at)
+    closed, service = make_node(is_active=False), make_sku("FIT", kind="service")
+    full = make_node(name="满仓")
+    stock(full, sofa, MOST_UNITS, at)
+
+    def row(key: str, sku: Sku, units: Any, to: Node = target) -> Sending:
+        return Sending(source.pk, to.pk, sku.pk, units, key)
+
+    rows = [
+        row("a", sofa, 4), row("b", lamp, 2), row("c", sofa, 7), row("d", sofa, 1, full), row("e", sofa, 6),
+        row("f", sofa, 0), row("g", sofa, 1.5), row("h", service, 1), row("i", sofa, 1, closed), row("j", sofa, 1, source),
+        row("a", sofa, 1), Sending(target.pk, source.pk, sofa.pk, 1, "k"), row(" ", sofa, 1),
+        Sending(10**30, target.pk, sofa.pk, 1, "l"),
+    ]  # fmt: skip
+    results = transfers.transfer_now(rows=rows, actor=WHO, at=at)
+    assert [(each.code, each.message) for each in results] == [
+        ("done", "已调拨 4 件"),
+        ("refused", "库存不足：总仓 的 LAMP 在库 4，已预占 3，不能减少 2"),
+        ("refused", "库存不足：总仓 的 SOFA 在库 6，已预占 0，不能减少 7"),
+        ("refused", "满仓 的 SOFA 在库将达 1000000001，超出上限 1,000,000,000"),
+        ("done", "已调拨 6 件"),
+        ("refused", "调拨数量须为 1–1000000000 的整数"),
+        ("refused", "调拨数量须为 1–1000000000 的整数"),
+        ("refused", "FIT 是虚拟或服务类商品，不计库存"),
+        ("refused", "仓库不存在或已停用"),
+        ("refused", "调出仓与调入仓不能相同"),
+        ("refused", "来源键 a 在本次中重复"),
+        ("refused", "库存不足：苏州仓 的 SOFA 在库 0，已预占 0，不能减少 1"),
+        ("refused", "来源键须为 1–100 个字符"),
+        ("refused", "仓库不存在或已停用"),
+    ]
+    assert levels()[("总仓", "SOFA")] == (0, 0)
+    assert levels()[("苏州仓", "SOFA")] == (10, 0)
+    moved = Movement.objects.filter(kind__startswith="transfer").values_list("source_key", "quantity")
+    assert sorted(moved) == [("a:in", 4), ("a:out", -4), ("e:in", 6), ("e:out", -6)]
+    before = books()
+    again = transfers.transfer_now(rows=[rows[0], rows[4], row("a", sofa, 1)], actor=WHO, at=at)
+    assert [each.code for each in again] == ["same", "same", "refused"]
+    assert [each.code for each in transfers.transfer_now(rows=[row("a", sofa, 5)], actor=WHO, at=at)] == ["refused"]
+    assert transfers.transfer_now(rows=[], actor=WHO, at=at) == []
+    with pytest.raises(Refusal, match="一次最多 2500 行"):
+        transfers.transfer_now(rows=rows * 200, actor=WHO, at=at)
+    assert books() == before
+    agree()
