@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from dealers.models import Staff
@@ -385,3 +386,106 @@ def test_transfers_that_have_happened_are_taken_over_row_by_row(ground: Ground, 
         transfers.transfer_now(rows=rows * 200, actor=WHO, at=at)
     assert books() == before
     agree()
+
+
+def enter(client: Client, role: str = "operator") -> Client:
+    client.force_login(make_staff(role=role))
+    return client
+
+
+def page_of(transfer: Transfer, step: str) -> str:
+    return f"/admin/inventory/transfer/{transfer.pk}/{step}/"
+
+
+def test_an_operator_takes_a_transfer_through_its_pages(ground: Ground, client: Client) -> None:
+    source, target, sofa, lamp = ground
+    enter(client)
+    form = {"token": "ab12cd34ef", "source": source.pk, "target": target.pk, "note": ""}
+    add = "/admin/inventory/transfer/add/"
+    for text, problem in (
+        ("SOFA", "第 1 行应为“SKU 编码 数量”"),
+        ("SOFA 2\nSOFA 3", "第 2 行的 SOFA 重复"),
+        ("NONE 2", "没有这些 SKU：NONE"),
+        ("SOFA 0", "SOFA 的数量须为"),
+    ):
+        assert problem in client.post(add, form | {"lines": text}).text
+    assert not Transfer.objects.exists()
+    for _ in range(2):
+        assert client.post(add, form | {"lines": "SOFA 5\nLAMP，3\n\n"}).status_code == 302
+    transfer = Transfer.objects.get()
+    look = client.get(f"/admin/inventory/transfer/{transfer.pk}/change/").text
+    assert [step for step in STEPS if page_of(transfer, step) in look] == ["approve", "reject", "cancel"]
+    sofas, lamps = f"sku_{sofa.pk}", f"sku_{lamp.pk}"
+    approve = page_of(transfer, "approve")
+    assert "SOFA 商品 SOFA（最多 5）" in client.get(approve).text
+    decision = {"token": "t1", "version": 1, sofas: 6, lamps: 0}
+    assert "SOFA 最多批准 5 件，不能批准 6 件" in client.post(approve, decision).text
+    assert client.post(approve, decision | {sofas: 4}).status_code == 302
+    assert "内容已更新" in client.post(approve, decision | {sofas: 3}).text
+    shipping = {"token": "t2", "version": 2, sofas: 4, lamps: 0, "expected_on": ""}
+    assert client.post(page_of(transfer, "ship"), shipping).status_code == 302
+    receipt = {"token": "t3", "version": 3, sofas: 3, lamps: 0, "is_last": "on"}
+    assert "收货短少，请填写原因" in client.post(page_of(transfer, "receive"), receipt).text
+    for _ in range(2):
+        assert client.post(page_of(transfer, "receive"), receipt | {"reason": "少一件"}).status_code == 302
+    assert lines(transfer.transfer_no) == {"SOFA": (5, 4, 4, 3, 1), "LAMP": (3, 0, 0, 0, 0)}
+    look = client.get(f"/admin/inventory/transfer/{transfer.pk}/change/").text
+    assert [step for step in STEPS if page_of(transfer, step) in look] == []
+    agree()
+
+
+def test_several_requests_are_approved_at_once_each_with_its_result(ground: Ground, client: Client, at: datetime) -> None:
+    ids = [ask(ground, at, number=f"DB{n}", sofas=6, lamps=0).pk for n in range(2)]
+    told_back = enter(client).post(
+        "/admin/inventory/transfer/", {"action": "approve_selected", "_selected_action": ids}, follow=True
+    )
+    assert [str(message) for message in told_back.context["messages"]] == [
+        "DB1：总仓：SOFA 可调 4 件，不足 6 件", "已批准 1 张调拨单"
+    ]  # fmt: skip
+    assert levels()[("总仓", "SOFA")] == (10, 6)
+
+
+def test_who_may_not_open_no_page_of_a_step(ground: Ground, client: Client, at: datetime) -> None:
+    transfer = ask(ground, at)
+    delivery = Incoming.objects.create(node=ground[1], sku=ground[2], quantity=5, expected_on=date(2099, 1, 1), source_key="po:1")
+    pages = [page_of(transfer, step) for step in STEPS]
+    pages += [f"/admin/inventory/incoming/{delivery.pk}/{step}/" for step in ("arrive", "reschedule", "cancel")]
+    pages += ["/admin/inventory/transfer/add/", "/admin/inventory/incoming/add/"]
+    before = books()
+    for role in ("finance", ""):
+        client.logout()
+        if role:
+            enter(client, role)
+        assert [client.post(page, {"version": 1, "reason": "x"}).status_code for page in pages] == [403 if role else 302] * 10
+    assert books() == before
+    enter(client)
+    assert client.get(f"/admin/inventory/transfer/{transfer.pk + 99}/ship/").status_code == 404
+
+
+def test_goods_on_their_way_are_worked_with_on_their_pages(ground: Ground, client: Client, at: datetime) -> None:
+    _, target, sofa, lamp = ground
+    enter(client)
+    form = {"token": "abc", "node": target.pk, "sku": "SOFA", "quantity": 5, "expected_on": "2099-01-01"}
+    add = "/admin/inventory/incoming/add/"
+    assert "没有这个 SKU" in client.post(add, form | {"sku": "NONE"}).text
+    assert "已过" in client.post(add, form | {"expected_on": "2020-01-01"}).text
+    for _ in range(2):
+        assert client.post(add, form).status_code == 302
+    delivery = Incoming.objects.get()
+    here = f"/admin/inventory/incoming/{delivery.pk}"
+    assert client.post(f"{here}/reschedule/", {"token": "a", "expected_on": "2099-02-01", "reason": "船期"}).status_code == 302
+    for _ in range(2):
+        assert client.post(f"{here}/arrive/", {"token": "b", "quantity": 2}).status_code == 302
+    assert "只差 3 件，不能收货" in client.post(f"{here}/arrive/", {"token": "c", "quantity": 4}).text
+    assert client.post(f"{here}/cancel/", {"token": "d", "reason": "厂家停产"}).status_code == 302
+    delivery.refresh_from_db()
+    assert (delivery.received, delivery.state, delivery.expected_on) == (2, "received", date(2099, 2, 1))
+    assert levels()[("苏州仓", "SOFA")] == (2, 0)
+    assert f"{here}/arrive/" not in client.get(f"{here}/change/").text
+    ask(ground, at, lamps=0)
+    transfers.approve(transfer_no="DB1", version=1, actor=WHO, at=at)
+    transfers.ship(transfer_no="DB1", version=2, actor=WHO, at=at)
+    sent = Incoming.objects.get(source_key="transfer:DB1:SOFA")
+    look = client.get(f"/admin/inventory/incoming/{sent.pk}/change/").text
+    assert f"{sent.pk}/reschedule/" in look
+    assert f"{sent.pk}/arrive/" not in look
