@@ -119,13 +119,16 @@ def move(*, bill: str, wants: Sequence[Want], at: datetime) -> bool:
 def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
     """Give up all that these bills hold and hold `wants` instead: every bill, or nothing changes and it returns False.
 
-    Old and new places are locked together in the order of their ids; four statements whatever the batch.
+    A bill that holds nothing (any more: it has shipped) cannot be moved. Old and new places are
+    locked together in the order of their ids; the number of statements does not grow with the batch.
     """
     bills = list(dict.fromkeys(want.bill for want in wants))
     try:
         with transaction.atomic():
             statements.lock_deliveries(bills)
             statements.lock_levels(bills, sorted({want.place for want in wants}))
+            if len(statements.open_bills(bills)) < len(bills):
+                return False
             statements.close(bills, "released", at, leaves=False)
             if len(hold(wants=wants, at=at, together=True)) < len(bills):
                 raise _DoesNotFit

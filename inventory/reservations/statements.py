@@ -147,8 +147,13 @@ def holding(bills: Collection[str], level_ids: Collection[int]) -> set[str]:
     return {bill for bill, _, _ in _open_at(bills, level_ids)}
 
 
-def _open_at(bills: Collection[str], level_ids: Collection[int]) -> list[tuple[str, int, int]]:
-    """(bill, level_id, units) of what some bills hold at some levels; found by bill, as a hot level has very many."""
+def open_bills(bills: Collection[str]) -> set[str]:
+    """Those of the bills that hold something at some level."""
+    return {bill for bill, _, _ in _open_at(bills, None)}
+
+
+def _open_at(bills: Collection[str], level_ids: Collection[int] | None) -> list[tuple[str, int, int]]:
+    """(bill, level_id, units) of what bills hold at some levels (None: anywhere); by bill, as a hot level has very many."""
     with connection.cursor() as cursor:
         among, values = _among(bills)
         cursor.execute(
@@ -156,8 +161,9 @@ def _open_at(bills: Collection[str], level_ids: Collection[int]) -> list[tuple[s
             f"WHERE state = 'open' AND level_id IS NOT NULL AND bill {among}",
             values,
         )
-        wanted = set(level_ids)
-        return [row for row in cursor.fetchall() if row[1] in wanted]
+        found: list[tuple[str, int, int]] = cursor.fetchall()
+        wanted = None if level_ids is None else set(level_ids)
+        return [row for row in found if wanted is None or row[1] in wanted]
 
 
 _GRANT = {"level_id": "bigint", "bill": "text", "kind": "text", "quantity": "bigint", "lock_no": "text", "drawn": "bigint"}
@@ -219,9 +225,19 @@ def lock_deliveries(bills: Sequence[str]) -> None:
 
 
 def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
-    """Lock the stock rows that some bills hold, and those of some places, in the order of their ids."""
+    """Lock what some bills hold, then the stock rows it stands on and those of some places, each in the order of their ids.
+
+    The bills' own rows come first, so that two who close or move the same bill wait before they
+    read where it stands. The rows of locks are left out: buyers reach those from the stock rows.
+    """
     if not is_postgres():
         return  # the transaction is exclusive already
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM inventory_reservation WHERE state = 'open' AND bill = ANY(%s) AND kind <> 'lock' "
+            "ORDER BY id FOR UPDATE",
+            [list(bills)],
+        )
     given, rows = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
     with connection.cursor() as cursor:
         cursor.execute(

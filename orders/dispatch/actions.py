@@ -17,7 +17,7 @@ from dealers.settlement import queries as settlement
 from dealers.settlement.rules import income_of, quote
 from inventory.models import Node
 from inventory.reservations import actions as reservations
-from inventory.reservations.rules import Shelf, demands_of
+from inventory.reservations.rules import Shelf, Want, demands_of
 from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.journal.subscription import Fact
@@ -118,7 +118,7 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     return decisions, planned
 
 
-def _wants(works: Iterable[Planned]) -> list[rules.Want]:
+def _wants(works: Iterable[Planned]) -> list[Want]:
     return [want for work in works for want in work.wants]
 
 
@@ -445,13 +445,20 @@ def place_by_hand(*, fo_no: str, node_id: int, staff: Staff, at: datetime) -> Fu
     order, before = queries.as_orders([work])[work.pk], queries.asked_before([work.pk])[work.pk]
     rung = queries.ladder_for(order.channel)[0]
     planned = Planned(order, fo_no, node.pk, node.dealer_id, order.lines, rung.position, rung.seconds)
-    if planned.wants and not reservations.move(bill=fo_no, wants=planned.wants, at=at):
+    if planned.wants and not _holds_there(work, planned.wants, at):
         raise NoStockThere(f"{node.name} 的可售库存不足")
     _rehome(work, planned, actor, at)
     if node.dealer_id:
         journal.record(*_offer([(planned, work.pk, before.rounds + 1)], at, again=True), actor=actor, at=at)
     work.refresh_from_db()
     return work
+
+
+def _holds_there(work: FulfillmentOrder, wants: Sequence[Want], at: datetime) -> bool:
+    """Move what the work holds; stuck work has given its stock back and holds anew."""
+    if work.state == FulfillmentOrder.State.STUCK:
+        return bool(reservations.hold(wants=wants, at=at))
+    return reservations.move(bill=work.fo_no, wants=wants, at=at)
 
 
 # What others tell.
