@@ -69,6 +69,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "库存",
         (
+            Page("inventory", "pool", "库存池", "water"),
             Page("inventory", "level", "库存", "warehouse"),
             Page("inventory", "stocklock", "锁库", "lock"),
             Page("inventory", "reservation", "预占", "lock_clock"),

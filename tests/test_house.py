@@ -27,6 +27,7 @@ FLOORS = {
     "oms_project.refusal": -1,
     "oms_project.sealed": -1,
     "oms_project.readonly": -1,
+    "oms_project.parsing": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
     "dealers": [{"divisions"}, {"directory"}, {"settlement", "insights"}, {"management"}],
