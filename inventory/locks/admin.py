@@ -9,6 +9,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -75,7 +77,7 @@ class ChangeForm(LockForm):
 @admin.register(StockLock)
 class StockLockAdmin(InWords, ModelAdmin):
     list_display = [
-        "name", "buyers", "sku", "state", "amount_shown", "locked_units", "drawn_units", "safe_units", "starts_at", "ends_at",
+        "name", "buyers", "sku", "state", "amount_shown", "locked_units", "drawn_units", "safe_units", "period",
         "priority", "lock_no",
     ]  # fmt: skip
     list_select_related = ["sku"]
@@ -88,12 +90,12 @@ class StockLockAdmin(InWords, ModelAdmin):
     actions = ["start_now", "end_now", "fill_up"]
     change_form_outer_after_template = "inventory/lock_history.html"
     planned_fields = [
-        "name", ("claim_kind", "claim_code"), ("sku", "group"), ("mode", "amount"), ("priority", "release_order"), "starts_at",
+        "name", ("claim_kind", "claim_code"), "sku", "group", ("mode", "amount"), ("priority", "release_order"), "starts_at",
         "ends_at",
     ]  # fmt: skip
     shown_fields = [
         "lock_no", "name", "buyers", "sku", "group", "state", "mode", "priority", "release_order", "starts_at",
-        "locked_units", "drawn_units", "safe_units",
+        "locked_units", "drawn_units", "safe_now",
     ]  # fmt: skip
     changed_fields = ["amount", "ends_at"]
 
@@ -145,11 +147,17 @@ class StockLockAdmin(InWords, ModelAdmin):
     @admin.display(description="锁给谁", ordering="claim")
     def buyers(self, lock: StockLock) -> str:
         kind, _, code = lock.claim.partition(":")
-        return f"{CLAIMS.get(kind, kind)} {code}"
+        return _in_one_line(f"{CLAIMS.get(kind, kind)} {code}")
 
     @admin.display(description="计划锁定", ordering="amount")
     def amount_shown(self, lock: StockLock) -> str:
         return f"{lock.amount}%" if lock.mode == StockLock.Mode.RATIO else f"{lock.amount} 件"
+
+    @admin.display(description="时段", ordering="starts_at")
+    def period(self, lock: StockLock) -> str:
+        starts, ends = localtime(lock.starts_at), localtime(lock.ends_at)
+        until = f"{ends:%H:%M}" if starts.date() == ends.date() else f"{ends:%m-%d %H:%M}"
+        return _in_one_line(f"{starts:%m-%d %H:%M} – {until}")
 
     @admin.display(description="锁着")
     def locked_units(self, lock: Any) -> int:
@@ -162,6 +170,10 @@ class StockLockAdmin(InWords, ModelAdmin):
     @display(description="还可安全售卖", label=LIGHTS)
     def safe_units(self, lock: Any) -> Any:
         return (lock.safe.alarm, f"{lock.safe.total.safe} 件") if lock.safe else None
+
+    @admin.display(description="还可安全售卖")
+    def safe_now(self, lock: Any) -> str:
+        return f"{lock.safe.total.safe} 件" if lock.safe else "—"
 
     @admin.action(description="立即开始", permissions=["change"])
     def start_now(self, request: HttpRequest, chosen: QuerySet[StockLock]) -> None:
@@ -205,6 +217,10 @@ class StockLockAdmin(InWords, ModelAdmin):
 
 def _actor(request: HttpRequest) -> str:
     return f"staff:{request.user.pk}"
+
+
+def _in_one_line(text: str) -> SafeString:
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 def _count(shown: Iterable[Any]) -> None:

@@ -7,7 +7,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 MINUTES = 30
 SESSIONS = 5
 TICKER = 30
-LOCK_PROVINCES = 6
+LOCK_PROVINCES = 4
 URGENCY = {"out": 0, "low": 1, "ok": 2}
 ELSEWHERE = "其他"
 

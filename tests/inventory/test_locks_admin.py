@@ -233,3 +233,4 @@ def test_the_page_of_a_lock_shows_its_figures_and_who_drew_from_it(operator: Cli
         [lock.lock_no, "锁库", "苏州仓", "现锁着 0 件", "", "已取完"],
     ]
     assert "FO-2" in answer.text
+    assert re.findall(r"<(?:div|p)[^>]*>\s*(\d+ 件)\s*</", answer.text) == ["4 件"]
