@@ -53,7 +53,8 @@ def _parts(titles: Sequence[str], rows: Iterable[Sequence[Any]], words: Sequence
 
 async def _handed_over(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The parts, each read in the thread that owns the database connection."""
-    while (part := await sync_to_async(next)(parts, None)) is not None:
+    following = sync_to_async(lambda: next(parts, None))
+    while (part := await following()) is not None:
         yield part
 
 

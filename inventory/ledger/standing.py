@@ -82,7 +82,7 @@ class StandingAdmin(Exported, SavedByActions):
         "node", "sku", "on_hand", "held", "share_percent", "share_cap", "keep_back", "max_stock", "ownership", "fresh_until",
     ]  # fmt: skip
     action_form = LevelForm
-    actions = ["adjust", "set_safety_stock", "repair"]
+    actions: ClassVar = ["adjust", "set_safety_stock", "repair"]
     file_name = "库存"
     file_columns = (
         ("仓库编码", "node__code"), ("仓库", "node__name"), ("SKU 编码", "sku__code"), ("商品", "sku__name"), ("在库", "on_hand"),
