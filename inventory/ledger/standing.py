@@ -23,7 +23,7 @@ from inventory.ledger.models import Level, Ownership, StockRepair
 from inventory.ledger.rules import MOST_UNITS, NewMovement, judge_repair
 from oms_project.refusal import Refusal
 
-MOST_PICKED = 1_000
+MOST_PICKED = 500  # some ten seconds of one request
 MOST_HOURS = 24 * 366
 MOST_SHOWN = 200
 
@@ -38,7 +38,9 @@ class LevelForm(ActionForm):
     hours = forms.IntegerField(
         label="冻结小时", required=False, min_value=1, max_value=MOST_HOURS, widget=UnfoldAdminIntegerFieldWidget
     )
-    way = forms.ChoiceField(label="修正方式", required=False, choices=StockRepair.Way.choices, widget=UnfoldAdminSelectWidget)
+    way = forms.ChoiceField(
+        label="修正方式", required=False, choices=[("", "请选择"), *StockRepair.Way.choices], widget=UnfoldAdminSelectWidget
+    )
     token = forms.CharField(label="", widget=forms.HiddenInput, required=False, max_length=32, initial=lambda: uuid4().hex)
 
 

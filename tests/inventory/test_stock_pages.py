@@ -87,6 +87,7 @@ def test_an_adjustment_goes_through_where_it_fits(do: Do) -> None:
         ("block", {"quantity": "1"}, "请填写大于 0 的冻结数量和原因"),
         ("block", {"quantity": "1", "reason": "x", "hours": "0"}, "冻结小时：确保该值大于或等于1。"),
         ("repair", {"way": "counter"}, "请选择修正方式并填写原因"),
+        ("repair", {"way": "", "reason": "x"}, "请选择修正方式并填写原因"),
         ("repair", {"way": "guess", "reason": "x"}, "修正方式：选择一个有效的选项。 guess 不在可用的选项中。"),
     ],
 )
