@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import ProtectedError
 
 from inventory.ledger import queries, statements
-from inventory.ledger.hierarchy import parent_problem
+from inventory.ledger.hierarchy import owner_problem, parent_problem
 from inventory.ledger.models import Level, Movement, Node, NodeGroup, Ownership, StockRepair, StockRule
 from inventory.ledger.rules import (
     MOST_ROWS,
@@ -54,6 +55,14 @@ class WrongRule(Refusal):
 
 class WrongParent(Refusal):
     """A node would stand under itself, or under a node of a lower kind."""
+
+
+class WrongOwner(Refusal):
+    """A node of this kind must have a dealer, or must not have one."""
+
+
+class InUse(Refusal):
+    """Stock, orders or locks speak of it, so that it cannot be deleted."""
 
 
 class CannotRepair(Refusal):
@@ -368,10 +377,12 @@ def repair(*, node_id: int, sku_id: int, way: str, reason: str, actor: str, at: 
 
 @transaction.atomic
 def save_node(*, node: Node, actor: str, at: datetime) -> None:
-    """Save a place and tell that waiting orders may be routable now; raises WrongParent.
+    """Save a place and tell that waiting orders may be routable now; raises WrongParent and WrongOwner.
 
     Locks the node and all it would stand under in the order of their ids, so that two saves at once close no circle.
     """
+    if problem := owner_problem(node.kind, node.dealer_id):
+        raise WrongOwner(problem)
     above = statements.nodes_above(node.parent_id) if node.parent_id else []
     known = Node.objects.select_for_update(no_key=True).filter(pk__in=[*above, node.pk]).order_by("pk").in_bulk()
     was = known.get(node.pk)
@@ -390,6 +401,27 @@ def save_node(*, node: Node, actor: str, at: datetime) -> None:
         journal.record(StockRulesChanged(what=str(Scope(node_id=node.pk))), actor=actor, at=at)
     node.save()
     journal.record(RoutingChanged(what=f"node-{node.code}"), actor=actor, at=at)
+
+
+@transaction.atomic
+def delete_node(*, node: Node, actor: str, at: datetime) -> None:
+    """Delete a place that nothing ever happened at, with the rules that name it; raises InUse."""
+    _delete(node, f"{node.name} 已有库存、下级仓或单据，不能删除，可改为停用")
+    journal.record(RoutingChanged(what=f"node-{node.code}"), actor=actor, at=at)
+
+
+@transaction.atomic
+def delete_node_group(*, group: NodeGroup, actor: str, at: datetime) -> None:
+    """Delete a named set of places that no lock or publishing rule uses; raises InUse."""
+    _delete(group, f"{group.name} 正在被锁库或发布规则使用，不能删除")
+    journal.record(StockRulesChanged(what=f"group={group.code}"), actor=actor, at=at)
+
+
+def _delete(row: Node | NodeGroup, problem: str) -> None:
+    try:
+        row.delete()
+    except ProtectedError:
+        raise InUse(problem) from None
 
 
 @transaction.atomic

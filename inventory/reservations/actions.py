@@ -186,6 +186,21 @@ def block(
 
 
 @transaction.atomic
+def unblock(*, node_id: int, sku_id: int, actor: str, at: datetime) -> int:
+    """Put everything that is blocked at one place on sale again; returns how many blocks ended.
+
+    Records StockArrived, so that orders that wait are tried again. Raises NothingHeld when nothing is blocked there.
+    """
+    blocks = Reservation.objects.filter(kind=Reservation.Kind.BLOCK, state=Reservation.State.OPEN)
+    bills = list(blocks.filter(level__node_id=node_id, level__sku_id=sku_id).values_list("bill", flat=True))
+    ended = release(bills=bills, at=at)
+    if not ended:
+        raise NothingHeld("没有冻结中的库存")
+    journal.record(StockArrived(node_id=node_id, sku_ids=[sku_id]), actor=actor, at=at)
+    return ended
+
+
+@transaction.atomic
 def expire_due(*, at: datetime) -> int:
     """Release what has expired, up to 500 at a time; returns how many. Called by the clock."""
     bills = statements.due_bills(at, EXPIRE_LIMIT)
