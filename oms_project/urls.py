@@ -11,6 +11,7 @@ from orders.intake.webhooks import doudian_push
 urlpatterns = [
     path("", lambda request: redirect("admin:index")),
     path("admin/", admin.site.urls),
+    path("api/stock/", include("inventory.partners.urls")),
     path("api/", include("bots.miniapp.urls")),
     path("live/", include("bots.live.urls")),
     path("chat/", include("bots.chat.urls")),

@@ -315,7 +315,7 @@ def on_stock_short(facts: Sequence[Fact], *, at: datetime) -> None:
 
 def _give_back(lacking: Mapping[Place, int], actor: str, at: datetime) -> dict[Place, int]:
     """Lower the locks at places where units are lacking; returns what they gave per place."""
-    places = {row[0]: place for place, row in ledger_statements.lock_places(sorted(lacking)).items()}
+    places = {standing.level_id: place for place, standing in ledger_statements.lock_places(sorted(lacking)).items()}
     if not places:
         return {}
     losses = rules.give_back({level_id: lacking[place] for level_id, place in places.items()}, statements.read_holdings(places))

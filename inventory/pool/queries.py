@@ -9,7 +9,7 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Substr
 from django.utils.timezone import localdate
 
-from dealers.directory.models import Division
+from dealers.models import Division
 from inventory.items.models import Sku
 from inventory.ledger.models import Level, Movement, Node
 from inventory.ledger.rules import MOST_UNITS

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('inventory', '0004_alarms_and_rules_find_their_rows'),
+        ('inventory', '0005_imports_say_what_they_read'),
     ]
 
     operations = [
