@@ -7,7 +7,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import ActionForm
 
@@ -20,10 +22,14 @@ from oms_project.refusal import Refusal
 
 @admin.register(Node)
 class NodeAdmin(ModelAdmin):
-    list_display = ["code", "name", "kind", "dealer", "division_code", "is_active", "is_paused"]
+    list_display = ["code", "name", "kind", "dealer", "division_code", "is_active", "is_paused", "pool"]
     list_select_related = ["dealer"]
     list_filter = ["kind", "is_active", "is_paused"]
     search_fields = ["code", "name"]
+
+    @admin.display(description="库存池")
+    def pool(self, node: Node) -> str:
+        return format_html('<a href="{}">查看</a>', reverse("admin:inventory_pool_node", args=[node.pk]))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         actions.save_node(node=obj, actor=f"staff:{request.user.pk}", at=timezone.now())
@@ -66,7 +72,7 @@ class AdjustmentForm(ActionForm):
 
 @admin.register(Level)
 class LevelAdmin(ModelAdmin):
-    list_display = ["node", "sku", "on_hand", "held", "safety_stock", "sellable_units"]
+    list_display = ["node", "sku", "on_hand", "held", "safety_stock", "sellable_units", "pool"]
     list_select_related = ["node", "sku"]
     list_filter = ["node__kind"]
     search_fields = ["node__code", "node__name", "sku__code", "sku__name"]
@@ -80,6 +86,10 @@ class LevelAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @admin.display(description="库存池")
+    def pool(self, level: Level) -> str:
+        return format_html('<a href="{}">查看</a>', reverse("admin:inventory_pool_change", args=[level.sku_id]))
 
     @admin.display(description="可售")
     def sellable_units(self, level: Level) -> int:
