@@ -26,7 +26,7 @@ from inventory.exchange.models import StockFile, StockFileRow
 from inventory.exchange.rules import Bad, Balance, Item, Line, Reading
 from inventory.exchange.statements import NewRow, Settled
 from inventory.ledger import actions as ledger
-from inventory.ledger.rules import NewMovement
+from inventory.ledger.rules import NewMovement, Report, RowResult
 from oms_project.refusal import Refusal, Stale
 
 log = logging.getLogger("yipan.exchange")
@@ -39,6 +39,7 @@ _NAME_KEPT = 200
 _TITLE_SHOWN = 20
 
 _State, _RowState = StockFile.State, StockFileRow.State
+_KINDS = {StockFile.Purpose.STOCK.value: "report", StockFile.Purpose.COUNT.value: "count"}  # of what says how much there is
 
 
 class AlreadyUploaded(Refusal):
@@ -274,21 +275,41 @@ def _apply_chunk(file: StockFile, at: datetime) -> int:
         _swap(file, state=_State.APPLIED, applied_at=at, body=None)
         return 0
     _swap(file, done_rows=file.done_rows + len(rows))
-    if file.purpose in {StockFile.Purpose.STOCK, StockFile.Purpose.COUNT}:
-        settled = _absolute(file, rows, at)
-    else:
-        moves = {row.pk: _moves(file, row) for row in rows}
-        refused = _post(list(moves.values()), file.ordered_by, at)
-        settled = [
-            (row.pk, _RowState.FAILED.value, 0, why) if (why := refused.get(position, "")) else _done(row)
-            for position, row in enumerate(rows)
-        ]
-    statements.settle_rows(settled)
+    kind = _KINDS.get(file.purpose)
+    statements.settle_rows(_reported(file, rows, kind, at) if kind else _moved(file, rows, at))
     return len(rows)
 
 
-def _done(row: StockFileRow) -> Settled:
-    return row.pk, _RowState.DONE.value, row.quantity or 0, ""
+def _reported(file: StockFile, rows: Sequence[StockFileRow], kind: str, at: datetime) -> list[Settled]:
+    """What stands there becomes what the rows say was there when it was looked at."""
+    when = file.counted_at or file.uploaded_at
+    reports = [
+        Report(
+            row.node_id or 0, row.sku_id or 0, row.quantity or 0, row.measured_at or when, f"import:{file.file_no}:{row.number}"
+        )
+        for row in rows
+    ]
+    results = ledger.report(rows=reports, kind=kind, actor=file.ordered_by, at=at)
+    return [(row.pk, *_became(result)) for row, result in zip(rows, results, strict=True)]
+
+
+def _became(result: RowResult) -> tuple[str, int, str]:
+    if not result.is_good:
+        return _RowState.FAILED.value, 0, result.message[:200]
+    if result.lacking:
+        return _RowState.DONE.value, result.units, result.message[:200]
+    return (_RowState.DONE if result.units else _RowState.SAME).value, result.units, ""
+
+
+def _moved(file: StockFile, rows: Sequence[StockFileRow], at: datetime) -> list[Settled]:
+    """The units of changes and transfers are moved, row by row."""
+    refused = _post([_moves(file, row) for row in rows], file.ordered_by, at)
+    return [
+        (row.pk, _RowState.FAILED.value, 0, refused[position])
+        if position in refused
+        else (row.pk, _RowState.DONE.value, row.quantity or 0, "")
+        for position, row in enumerate(rows)
+    ]
 
 
 def _moves(file: StockFile, row: StockFileRow, *, back: bool = False) -> list[NewMovement]:
@@ -308,8 +329,11 @@ def _moves(file: StockFile, row: StockFileRow, *, back: bool = False) -> list[Ne
 
 def _post(groups: Sequence[Sequence[NewMovement]], actor: str, at: datetime) -> dict[int, str]:
     """Post each group as a whole or not at all, in their order; position → why not, of those that were refused."""
+    if all(len(group) == 1 for group in groups):
+        results = ledger.post_rows(movements=[group[0] for group in groups], actor=actor, at=at)
+        return {position: result.message[:200] for position, result in enumerate(results) if not result.is_good}
     refused = _misfits(groups)
-    fitting = [position for position in range(len(groups)) if position not in refused and groups[position]]
+    fitting = [position for position in range(len(groups)) if position not in refused]
     try:
         if fitting:
             ledger.post(movements=[move for position in fitting for move in groups[position]], actor=actor, at=at)
@@ -338,26 +362,6 @@ def _misfits(groups: Sequence[Sequence[NewMovement]]) -> dict[int, str]:
     return refused
 
 
-def _absolute(file: StockFile, rows: Sequence[StockFileRow], at: datetime) -> list[Settled]:
-    """What stands there becomes what the rows say."""
-    kind = "count" if file.purpose == StockFile.Purpose.COUNT else "report"
-    places = sorted({(row.node_id or 0, row.sku_id or 0) for row in rows})
-    standing = statements.lock_standing(places)
-    changes = [(row.quantity or 0) - standing.get((row.node_id or 0, row.sku_id or 0), (0, 0))[0] for row in rows]
-    groups = [
-        [NewMovement(row.node_id or 0, row.sku_id or 0, kind, change, f"import:{file.file_no}:{row.number}")] if change else []
-        for row, change in zip(rows, changes, strict=True)
-    ]
-    refused = _post(groups, file.ordered_by, at)
-    settled: list[Settled] = []
-    for position, (row, change) in enumerate(zip(rows, changes, strict=True)):
-        if why := refused.get(position, ""):
-            settled.append((row.pk, _RowState.FAILED.value, 0, why))
-        else:
-            settled.append((row.pk, (_RowState.DONE if change else _RowState.SAME).value, change, ""))
-    return settled
-
-
 @transaction.atomic
 def _undo_chunk(file: StockFile, at: datetime) -> int:
     """The next rows that were applied are taken back, or kept when their units are promised or gone."""
@@ -368,9 +372,10 @@ def _undo_chunk(file: StockFile, at: datetime) -> int:
         _swap(file, state=_State.UNDONE, problem=f"{kept:,} 行未能撤销" if kept else "")
         return 0
     _swap(file)
-    refused = _post([_moves(file, row, back=True) for row in rows], file.ordered_by, at)
-    settled: list[Settled] = []
-    for position, row in enumerate(rows):
+    moved = [row for row in rows if row.change]
+    refused = _post([_moves(file, row, back=True) for row in moved], file.ordered_by, at)
+    settled: list[Settled] = [(row.pk, _RowState.UNDONE.value, 0, "") for row in rows if not row.change]
+    for position, row in enumerate(moved):
         if why := refused.get(position, ""):
             settled.append((row.pk, _RowState.KEPT.value, row.change, f"已被预占或已出库：{why}"[:200]))
         else:

@@ -97,6 +97,10 @@ def results(file: StockFile, state: str = "") -> QuerySet[StockFileRow]:
     return rows.filter(state=state) if state else rows
 
 
+def has_wrong_rows(file: StockFile) -> bool:
+    return file.rows.filter(state__in=_WRONG).exists()
+
+
 def wrong_rows(file: StockFile) -> Iterator[tuple[int, list[str], str, str]]:
     """(number, cells as they were given, state in words, reason) of the rows that were not applied or not undone."""
     for row in results(file).filter(state__in=_WRONG).iterator(2000):

@@ -1,8 +1,11 @@
 """From the file to the ledger: every row once, whatever is killed, and back again as far as the units are free."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from inventory.exchange import actions as exchange
 from inventory.exchange import statements
@@ -10,7 +13,7 @@ from inventory.exchange.adapters.sheet import Unreadable
 from inventory.ledger import queries as ledger
 from inventory.models import Level, Movement, StockFile
 from oms_project.refusal import Refusal, Stale
-from tests.make import make_level, make_node, make_sku
+from tests.make import make_node, make_sku
 
 pytestmark = pytest.mark.django_db
 ACTOR = "staff:1"
@@ -28,7 +31,7 @@ def _places() -> None:
         make_sku(code)
 
 
-def uploaded(text: str, purpose: str, at: datetime, **more: bool) -> StockFile:
+def uploaded(text: str, purpose: str, at: datetime, **more: Any) -> StockFile:
     return exchange.upload(body=text.encode(), name="库存.csv", purpose=purpose, actor=ACTOR, at=at, **more)
 
 
@@ -37,8 +40,8 @@ def worked(file: StockFile, at: datetime) -> StockFile:
     return StockFile.objects.get(pk=file.pk)
 
 
-def applied(text: str, purpose: str, at: datetime) -> StockFile:
-    file = worked(uploaded(text, purpose, at), at)
+def applied(text: str, purpose: str, at: datetime, **more: Any) -> StockFile:
+    file = worked(uploaded(text, purpose, at, **more), at)
     exchange.apply_file(file=file, version=file.version, actor=ACTOR)
     return worked(file, at)
 
@@ -121,7 +124,10 @@ def test_undo_takes_back_what_is_free_and_keeps_what_is_promised(at: datetime) -
     exchange.undo_file(file=file, version=file.version, actor=ACTOR)
     file = worked(file, at)
     assert (file.state, file.problem, on_hand()) == ("undone", "1 行未能撤销", {"N1 S1": 0, "N1 S2": 5})
-    assert told(file) == [(2, "undone", 5, ""), (3, "kept", 5, "已被预占或已出库：在库 5，已预占 1，不能减少 5")]
+    assert told(file) == [
+        (2, "undone", 5, ""),
+        (3, "kept", 5, "已被预占或已出库：库存不足：总部仓N1 的 S2 在库 5，已预占 1，不能减少 5"),
+    ]
     assert Movement.objects.filter(source_key=f"undo:{file.file_no}:2", quantity=-5).count() == 1
 
 
@@ -173,11 +179,50 @@ def test_nonsense_is_refused_and_nothing_is_kept(at: datetime) -> None:
     assert (file.state, file.problem) == ("refused", "第 2 行的引号没有成对，其后的内容无法读取，请改正后重新上传")
 
 
-def test_what_is_promised_is_not_overwritten(at: datetime) -> None:
-    level = make_level(make_node(code="N3"), make_sku("S4"), on_hand=0)
-    applied("仓库,SKU,数量\nN3,S4,9\n", "change", at)
-    Level.objects.filter(pk=level.pk).update(held=4)
-    file = applied("仓库,SKU,数量\nN3,S4,3\n", "count", at)
-    level.refresh_from_db()
-    assert (level.on_hand, level.held) == (9, 4)
-    assert told(file) == [(2, "failed", 0, "在库 9，已预占 4，不能减少 6")]
+def test_what_is_promised_stays_and_what_is_lacking_is_said(at: datetime) -> None:
+    applied("仓库,SKU,数量\nN1,S1,9\nN1,S2,4\n", "change", at)
+    Level.objects.update(held=4)
+    file = applied("仓库,SKU,数量\nN1,S1,3\nN1,S2,2\n", "count", at)
+    assert on_hand() == {"N1 S1": 4, "N1 S2": 4}
+    assert told(file) == [
+        (2, "done", -5, "实有 3，少于已预占的 4，缺 1 件，请改派"),
+        (3, "done", 0, "实有 2，少于已预占的 4，缺 2 件，请改派"),
+    ]
+    assert list(Movement.objects.filter(kind="count").values_list("quantity", flat=True)) == [-5]
+    exchange.undo_file(file=file, version=file.version, actor=ACTOR)
+    assert [row[1:3] for row in told(worked(file, at))] == [("undone", -5), ("undone", 0)]
+    assert on_hand() == {"N1 S1": 9, "N1 S2": 4}
+
+
+def test_figures_are_of_the_time_of_their_row_else_of_the_file_else_of_the_upload(at: datetime) -> None:
+    hour = timedelta(hours=1)
+    file = applied(
+        f"仓库,SKU,数量,时间\nN1,S1,5,{(at - 3 * hour).isoformat()}\nN1,S2,6,\n", "stock", at, counted_at=at - 2 * hour
+    )
+    applied("仓库,SKU,数量\nN1,S3,7\n", "stock", at)
+    assert file.state == "applied"
+    times = Movement.objects.order_by("sku__code").values_list("kind", "moved_at")
+    assert list(times) == [("report", at - 3 * hour), ("report", at - 2 * hour), ("report", at)]
+
+
+def test_figures_older_than_the_last_ones_fail_and_what_moved_since_is_kept(at: datetime) -> None:
+    applied("仓库,SKU,数量\nN1,S1,5\n", "stock", at)
+    file = applied("仓库,SKU,数量\nN1,S1,8\n", "stock", at, counted_at=at - timedelta(hours=1))
+    (row,) = told(file)
+    assert row[:3] == (2, "failed", 0)
+    assert row[3].startswith("晚于 ")
+    assert row[3].endswith(" 的上报已生效")
+    assert (on_hand(), file.rows.get().cells) == ({"N1 S1": 5}, ["N1", "S1", "8"])
+    soon, later = at + timedelta(minutes=1), at + timedelta(minutes=2)
+    applied("仓库,SKU,数量\nN1,S1,-2\n", "change", later)
+    applied("仓库,SKU,数量\nN1,S1,10\n", "stock", later, counted_at=soon)
+    assert (on_hand(), ledger.drift()) == ({"N1 S1": 8}, [])
+
+
+def test_a_chunk_of_figures_costs_the_same_for_many_rows(at: datetime) -> None:
+    with CaptureQueriesContext(connection) as few:
+        applied("仓库,SKU,数量\nN1,S1,1\n", "count", at)
+    rows = [f"N{node},S{sku},{node + sku}" for node in (1, 2) for sku in (1, 2, 3)]
+    with CaptureQueriesContext(connection) as many:
+        applied("\n".join(["仓库,SKU,数量", *rows]), "count", at)
+    assert len(many) <= len(few) + 2
