@@ -21,7 +21,7 @@ class LineInput(StrictSerializer):
 
 
 class PromiseInput(StrictSerializer):
-    lines = LineInput(many=True, min_length=1, max_length=MOST_LINES)
+    lines = serializers.ListField(child=LineInput(), min_length=1, max_length=MOST_LINES)
     address = serializers.CharField(max_length=500, help_text="六位区县代码，或收货地址文字")
     channel = serializers.CharField(max_length=20)
     shop = serializers.CharField(max_length=40, required=False, default="", allow_blank=True)

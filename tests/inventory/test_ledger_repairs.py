@@ -92,8 +92,8 @@ def test_a_repair_that_would_break_a_promise_is_refused_and_changes_nothing(leve
             repair(level, way, at, reason)
     with pytest.raises(NotFound):
         ledger.repair(node_id=level.node_id, sku_id=10**9, way="counter", reason="盘点", actor="", at=at)
+    card = make_sku(kind="virtual")
     with pytest.raises(NotFound):
-        card = make_sku(kind="virtual")
         ledger.repair(node_id=level.node_id, sku_id=card.pk, way="counter", reason="盘点", actor="", at=at)
     assert (figures(level), StockRepair.objects.count(), Movement.objects.count(), Entry.objects.count()) == ((3, 0), 0, 1, 0)
 
