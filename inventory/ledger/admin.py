@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from inventory.ledger import actions
 from inventory.ledger.listing import Exported, SavedByActions, actor_of
@@ -17,11 +19,15 @@ from oms_project.readonly import ReadOnlyAdmin
 
 @admin.register(Node)
 class NodeAdmin(SavedByActions):
-    list_display = ["code", "name", "kind", "dealer", "parent", "division_code", "is_active", "is_paused"]
+    list_display = ["code", "name", "kind", "dealer", "parent", "division_code", "is_active", "is_paused", "pool"]
     list_select_related = ["dealer", "parent"]
     list_filter = ["kind", "is_active", "is_paused"]
     search_fields = ["code", "name"]
     autocomplete_fields = ["parent", "dealer"]
+
+    @admin.display(description="库存池")
+    def pool(self, node: Node) -> str:
+        return format_html('<a href="{}">查看</a>', reverse("admin:inventory_pool_node", args=[node.pk]))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         actions.save_node(node=obj, actor=actor_of(request), at=timezone.now())

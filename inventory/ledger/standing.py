@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -72,7 +73,7 @@ class StandingAdmin(Exported, SavedByActions):
     A level is made by its first movement, with what the rules say, so nobody adds one here.
     """
 
-    list_display = ["node", "sku", "on_hand", "held", "safety_shown", "sellable_units", "ownership", "fresh_until"]
+    list_display = ["node", "sku", "on_hand", "held", "safety_shown", "sellable_units", "ownership", "fresh_until", "pool"]
     list_select_related = ["node", "sku"]
     list_filter = ["node__kind", "ownership", StaleFilter, SafetyFilter]
     search_fields = ["node__code", "node__name", "sku__code", "sku__name"]
@@ -98,6 +99,10 @@ class StandingAdmin(Exported, SavedByActions):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @admin.display(description="库存池")
+    def pool(self, level: Level) -> str:
+        return format_html('<a href="{}">查看</a>', reverse("admin:inventory_pool_change", args=[level.sku_id]))
 
     @admin.display(description="安全", ordering="safety_stock")
     def safety_shown(self, level: Level) -> int:

@@ -23,7 +23,7 @@ OLDEST_COUNT = timedelta(seconds=60)  # totals counted longer ago are not shown:
 ONLY = {"oversold": "超卖", "low": "低库存"}
 _SKU_COLUMNS = ("pk", "code", "name", "category")
 _NODE_COLUMNS = ("pk", "code", "name", "division_code")
-_HELD = F("on_hand") - F("held") - F("globally")
+_LEFT = F("on_hand") - F("held") - F("globally")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PoolPage:
-    """Some SKUs of the pool with the total of all that match; counted_at None means that the total is of this moment."""
+    """Some SKUs of the pool with the total of all that match; counted_at None means that the figures are of this moment."""
 
     rows: list[Row]
     total: Parts
@@ -77,22 +77,28 @@ def pool_view(
 ) -> PoolPage:
     """A page of SKUs over all places, or over a group or region of them; at most six statements.
 
-    The rows are of this moment. Over all places, which rows match `only` and the total come from the last count
-    (PoolTotal) while it is fresh; else everything that matches is added up now. `claims` add what locks hold for
-    such a buyer to what may be promised. `only` is a key of ONLY.
+    Over all places the figures are those of the last count (PoolTotal, at most a minute old; counted_at says when), so that
+    rows and total agree; for some places, for `sku_ids`, or when the count is too old, everything is added up now. `claims`
+    add what locks hold for such a buyer to what may be promised. `only` is a key of ONLY.
     """
-    matching, scope = goods(search=search, category=category, sku_ids=sku_ids), Scope(group_id=group_id, region=region)
-    first = max(0, page - 1) * size
-    if scope.is_everywhere and not (claims and only) and (counted := _counted(matching, only, at)):
-        total, count, counted_at = counted
-        skus = list(_only(matching, only).values_list(*_SKU_COLUMNS)[first : first + size])
-        parts = _parts_of(("sku_id",), replace(scope, sku_ids=[sku[0] for sku in skus]), claims, at) if skus else {}
-        return PoolPage([_row(sku, parts.get((sku[0],))) for sku in skus], total, count, counted_at)
-    everything = list(matching.values_list(*_SKU_COLUMNS))
-    narrowed = bool(search or category or sku_ids is not None)
-    parts = _parts_of(("sku_id",), replace(scope, sku_ids=[sku[0] for sku in everything]) if narrowed else scope, claims, at)
-    rows = [_row(sku, parts.get((sku[0],))) for sku in everything]
-    rows = [row for row in rows if _is_wanted(row.parts, only)]
+    scope, first = Scope(sku_ids=sku_ids, group_id=group_id, region=region), max(0, page - 1) * size
+    matching = goods(search=search, category=category, sku_ids=sku_ids)
+    if scope.is_everywhere and sku_ids is None and not (claims and only):
+        counts = PoolTotal.objects.filter(sku__in=matching.order_by()) if search or category else PoolTotal.objects.all()
+        if (counted := _counted(_only(counts, only), at)) is not None:
+            rows = _counted_rows(_only(counts, only), first, size)
+            claimed = (
+                statements.read_claimed(("sku_id",), claims, replace(scope, sku_ids=[row.pk for row in rows]), at)
+                if claims
+                else {}
+            )
+            rows = (
+                [replace(row, parts=replace(row.parts, claimed=claimed.get((row.pk,), 0))) for row in rows] if claimed else rows
+            )
+            return replace(counted, rows=rows)
+    skus = list(matching.values_list(*_SKU_COLUMNS))
+    parts = _parts_of(("sku_id",), replace(scope, sku_ids=[sku[0] for sku in skus]) if search or category else scope, claims, at)
+    rows = [row for sku in skus if _is_wanted((row := _row(sku, parts.get((sku[0],)))).parts, only)]
     return PoolPage(rows[first : first + size], sum_of(row.parts for row in rows), len(rows))
 
 
@@ -100,38 +106,30 @@ def _is_wanted(parts: Parts, only: str) -> bool:
     return parts.oversold > 0 if only == "oversold" else parts.is_low if only == "low" else True
 
 
-def _only(matching: QuerySet[Sku], only: str) -> QuerySet[Sku]:
-    """The SKUs whose last count is oversold or low: rules.Parts.oversold and is_low as SQL."""
-    counts = PoolTotal.objects.alias(left=_HELD)
+def _only(counts: QuerySet[PoolTotal], only: str) -> QuerySet[PoolTotal]:
+    """The counts that are oversold or low: rules.Parts.oversold and is_low as SQL."""
     if only == "oversold":
-        return matching.filter(pk__in=counts.filter(left__lt=0).values("pk"))
+        return counts.alias(left=_LEFT).filter(left__lt=0)
     if only == "low":
-        plenty = Q(sellable__gt=F("globally")) & (Q(wanted=0) | Q(wanted__lt=F("left")))
-        return matching.exclude(pk__in=counts.filter(plenty).values("pk"))
-    return matching
+        return counts.alias(left=_LEFT).filter(Q(sellable__lte=F("globally")) | Q(wanted__gt=0, wanted__gte=F("left")))
+    return counts
 
 
-def _counted(matching: QuerySet[Sku], only: str, at: datetime) -> tuple[Parts, int, datetime] | None:
-    """Total and number of the SKUs that match, from the last count; None when it is too old or there is none."""
-    counts: QuerySet[PoolTotal] = PoolTotal.objects.filter(sku__in=_only(matching, only).order_by())
+def _counted(counts: QuerySet[PoolTotal], at: datetime) -> PoolPage | None:
+    """Total and number of some counts; None when they are too old or there are none."""
     sums: dict[str, Any] = {name: Coalesce(Sum(name), 0) for name in COUNTED}
     counted_at = Max(Subquery(PoolCount.objects.values("counted_at")[:1]))
     found = counts.aggregate(**sums, next_on=Min("next_on"), number=Count("pk"), counted_at=counted_at)
     number, moment = found.pop("number"), found.pop("counted_at")
-    return None if moment is None or at - moment > OLDEST_COUNT else (Parts(**found), number, moment)
+    return None if moment is None or at - moment > OLDEST_COUNT else PoolPage([], Parts(**found), number, moment)
 
 
-def pool_totals(*, at: datetime) -> PoolPage:
-    """Every SKU over all places as counted last, or counted now when that is too long ago; two statements at best."""
-    counted_at = PoolCount.objects.values_list("counted_at", flat=True).first()
-    if counted_at is None or at - counted_at > OLDEST_COUNT:
-        return pool_view(at=at, size=1_000_000)
-    columns = (*(f"sku__{name}" for name in _SKU_COLUMNS[1:]), "next_on", *COUNTED)
-    rows = [
-        Row(pk, code, name, category, Parts(**dict(zip(COUNTED, counts, strict=True)), next_on=next_on))
-        for pk, code, name, category, next_on, *counts in PoolTotal.objects.order_by("sku__code").values_list("pk", *columns)
+def _counted_rows(counts: QuerySet[PoolTotal], first: int, size: int) -> list[Row]:
+    columns = ("pk", *(f"sku__{name}" for name in _SKU_COLUMNS[1:]), "next_on", *COUNTED)
+    return [
+        Row(pk, code, name, category, Parts(**dict(zip(COUNTED, units, strict=True)), next_on=next_on))
+        for pk, code, name, category, next_on, *units in counts.order_by("sku__code").values_list(*columns)[first : first + size]
     ]
-    return PoolPage(rows, sum_of(row.parts for row in rows), len(rows), counted_at)
 
 
 def sku_view(*, sku_id: int, at: datetime, claims: Sequence[str] = ()) -> PoolPage:

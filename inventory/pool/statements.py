@@ -44,6 +44,13 @@ class Scope:
         )
         return table, values
 
+    def at_places(self, column: str) -> str:
+        """A condition that lets an index find the levels of some places; needs `n`, and nothing is asked for all of them."""
+        if self.is_everywhere:
+            return ""
+        listed = "= ANY (ARRAY(SELECT id FROM n))" if connection.vendor == "postgresql" else "IN (SELECT id FROM n)"
+        return f" AND {column} {listed}"
+
     def goods(self, column: str) -> tuple[str, list[Any]]:
         if self.sku_ids is None:
             return "", []
@@ -86,7 +93,7 @@ def read_levels(by: Sequence[str], scope: Scope, at: datetime) -> dict[Key, tupl
     )  # fmt: skip
     found = _rows(
         f"WITH {places} SELECT {keys}, {', '.join(f'CAST(SUM({each}) AS BIGINT)' for each in sums)} "
-        f"FROM inventory_level l JOIN n ON n.id = l.node_id WHERE 1 = 1{goods} GROUP BY {keys}",
+        f"FROM inventory_level l JOIN n ON n.id = l.node_id WHERE 1 = 1{scope.at_places('l.node_id')}{goods} GROUP BY {keys}",
         [*place_values, *[_when(at)] * 3, *sku_ids],
     )
     return {row[: len(by)]: row[len(by) :] for row in found}
@@ -97,12 +104,11 @@ def read_kinds(by: Sequence[str], scope: Scope) -> list[tuple[Any, ...]]:
     places, place_values = scope.places()
     goods, sku_ids = scope.goods("l.sku_id")
     keys = ", ".join(f"l.{column}" for column in by)
-    where = "" if scope.is_everywhere else " AND l.node_id IN (SELECT id FROM n)"
     return _rows(
-        f"{'' if scope.is_everywhere else f'WITH {places} '}SELECT {keys}, r.kind, CAST(SUM(r.quantity) AS BIGINT) "
+        f"WITH {places} SELECT {keys}, r.kind, CAST(SUM(r.quantity) AS BIGINT) "
         "FROM inventory_level l JOIN inventory_reservation r ON r.level_id = l.id AND r.state = 'open' "
-        f"WHERE l.held > 0{where}{goods} GROUP BY {keys}, r.kind",
-        [*([] if scope.is_everywhere else place_values), *sku_ids],
+        f"WHERE l.held > 0{scope.at_places('l.node_id')}{goods} GROUP BY {keys}, r.kind",
+        [*place_values, *sku_ids],
     )
 
 

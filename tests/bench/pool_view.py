@@ -107,7 +107,7 @@ def main(nodes: int, skus: int) -> None:
     published = actions.publish_due(at=NOON)
     ground.say(f"first publishing of 3 shops: {published} figures in {(time.perf_counter() - began) * 1000:.0f} ms")
     ground.say(f"{'ms':<34} {'p50':>8} {'p95':>8}")
-    live = [("page of 50 SKUs, all counted live", lambda: queries.pool_view(at=NOON + timedelta(days=1) - timedelta(hours=2)))]
+    fifty = list(queries.goods().values_list("pk", flat=True)[100:150])
     next_tick()
     for name, once in (
         ("bare SELECT sum", bare_sum),
@@ -115,10 +115,11 @@ def main(nodes: int, skus: int) -> None:
         ("page of 50 SKUs", lambda: queries.pool_view(at=moment[0], page=3)),
         ("page with a buyer's locks", lambda: queries.pool_view(at=moment[0], page=3, claims=("live:S1",))),
         ("page of one province", lambda: queries.pool_view(at=moment[0], region="31")),
-        (f"all {skus} totals, as counted last", lambda: queries.pool_totals(at=moment[0])),
+        ("50 SKUs, counted now", lambda: queries.pool_view(at=moment[0], sku_ids=fifty)),
+        (f"all {skus} SKUs", lambda: queries.pool_view(at=moment[0], size=skus)),
         ("sku_view", lambda: queries.sku_view(sku_id=sku_id, at=moment[0])),
         ("node_view", lambda: queries.node_view(node_id=node_id, at=moment[0])),
-        *live,
+        (f"all {skus} SKUs, counted now", lambda: queries.pool_view(at=moment[0] + timedelta(hours=2), size=skus)),
     ):
         ground.say(f"{name:<34} {times(once)}")
     ground.say(f"{'tick count_pool':<34} {times(next_tick, 10)}")
@@ -131,6 +132,6 @@ if __name__ == "__main__":
     database = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
-        main(*(int(each) for each in (*sys.argv[1:], "300", "2000")[:2])) if len(sys.argv) != 2 else main(int(sys.argv[1]), 2000)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, int(sys.argv[2]) if len(sys.argv) > 2 else 2000)
     finally:
         connection.creation.destroy_test_db(database, verbosity=0)
