@@ -81,6 +81,20 @@ def request(
     return transfer
 
 
+@transaction.atomic
+def request_all(
+    *, transfer_no: str, going: Mapping[tuple[int, int], Mapping[int, int]], note: str, actor: str, at: datetime
+) -> list[Transfer]:
+    """Ask for several transfers at once, units per SKU by source and target, all or none; numbered `<transfer_no>-1` onwards."""
+    return [
+        request(
+            transfer_no=f"{transfer_no}-{number}", source_id=source_id, target_id=target_id, quantities=quantities,
+            actor=actor, at=at, note=note,
+        )
+        for number, ((source_id, target_id), quantities) in enumerate(sorted(going.items()), start=1)
+    ]  # fmt: skip
+
+
 def _same(known: Transfer, source_id: int, target_id: int, wanted: Mapping[int, int]) -> Transfer:
     lines = dict(known.lines.values_list("sku_id", "requested"))
     if (known.source_id, known.target_id, lines) != (source_id, target_id, wanted):
