@@ -47,16 +47,17 @@ def _among(column: str, ids: Collection[int] | None) -> tuple[str, list[int]]:
 def read_shortages(at: datetime, cover_days: int, limit: int, offset: int, level_ids: Collection[int] | None = None) -> list[Row]:
     """Stock rows at open places that fall short, the worst first: see queries.shortages.
 
-    The two reasons are looked for apart, each along its own index; what is shown is read for the rows of one page only.
+    The two reasons are looked for apart, so that each is one scan; what is shown is read for the rows of one page only.
     """
     some, ids = _among("l.id", level_ids)
     since = _when(at - timedelta(days=SALES_DAYS))
     short = (
         f"SELECT l.id, {free_sql('l.')} AS rank FROM inventory_level l JOIN inventory_node n ON n.id = l.node_id "
         f"WHERE n.is_active AND l.safety_stock > 0 AND {free_sql('l.')} <= 0 {some}"
-        f"UNION SELECT l.id, {free_sql('l.')} AS rank FROM ({_SHIPPED}) s "
+        f"UNION ALL SELECT l.id, {free_sql('l.')} AS rank FROM ({_SHIPPED}) s "
         "JOIN inventory_level l ON l.node_id = s.node_id AND l.sku_id = s.sku_id JOIN inventory_node n ON n.id = l.node_id "
-        f"WHERE n.is_active AND (l.on_hand - l.held) * {SALES_DAYS} < s.units * %s {some}"
+        f"WHERE n.is_active AND (l.on_hand - l.held) * {SALES_DAYS} < s.units * %s "
+        f"AND (l.safety_stock = 0 OR {free_sql('l.')} > 0) {some}"
     )
     page = f"(SELECT id, rank FROM ({short}) u ORDER BY rank, id LIMIT %s OFFSET %s)"
     sql = _ROW.format(free=free_sql("l."), shipped=_SHIPPED_THERE, coming=_COMING, page=page)
@@ -68,18 +69,21 @@ def read_shortages(at: datetime, cover_days: int, limit: int, offset: int, level
 def read_surpluses(at: datetime, limit: int, offset: int, level_ids: Collection[int] | None = None) -> list[Row]:
     """Stock rows at open places with more than their limit, or that stood for 30 days and sold nothing; most units first."""
     some, ids = _among("l.id", level_ids)
-    idle = _when(at - timedelta(days=IDLE_DAYS))
+    since, idle = (_when(at - timedelta(days=days)) for days in (SALES_DAYS, IDLE_DAYS))
     there = "SELECT 1 FROM inventory_movement m WHERE m.node_id = l.node_id AND m.sku_id = l.sku_id AND m.moved_at"
-    page = (
-        "(SELECT l.id, -l.on_hand AS rank FROM inventory_level l JOIN inventory_node n ON n.id = l.node_id "
+    stands = (
+        "SELECT l.id, -l.on_hand AS rank FROM inventory_level l JOIN inventory_node n ON n.id = l.node_id "
         f"WHERE n.is_active AND l.on_hand > 0 {some}"
-        "AND ((l.max_stock > 0 AND l.on_hand > l.max_stock) "
-        f"OR (EXISTS ({there} < %s) AND NOT EXISTS ({there} >= %s AND m.kind = 'shipment'))) "
-        "ORDER BY rank, l.id LIMIT %s OFFSET %s)"
+    )
+    page = (
+        f"(SELECT id, rank FROM ({stands} AND l.max_stock > 0 AND l.on_hand > l.max_stock "
+        f"UNION ALL {stands} AND (COALESCE(l.max_stock, 0) = 0 OR l.on_hand <= l.max_stock) "
+        f"AND EXISTS ({there} < %s) AND NOT EXISTS ({there} >= %s AND m.kind = 'shipment')) u "
+        "ORDER BY rank, id LIMIT %s OFFSET %s)"
     )
     sql = _ROW.format(free=free_sql("l."), shipped=_SHIPPED_THERE, coming=_COMING, page=page)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [idle, *ids, idle, idle, limit, offset])
+        cursor.execute(sql, [since, *ids, *ids, idle, idle, limit, offset])
         return [Row(*row) for row in cursor.fetchall()]
 
 
