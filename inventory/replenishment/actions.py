@@ -35,6 +35,7 @@ from oms_project.refusal import NotFound, Refusal, Stale
 
 MOST_SENDINGS = 2_500
 State = Transfer.State
+WORDS = {"approved": "批准", "rejected": "驳回", "shipped": "发出", "received": "收货", "cancelled": "取消"}
 
 
 class BadTransfer(Refusal):
@@ -371,7 +372,7 @@ def _may_go(transfer: Transfer, version: int, state: str) -> None:
     if transfer.version != version:
         raise Stale
     if state not in TRANSITIONS[transfer.state]:
-        raise NotNow(f"{transfer.transfer_no} {transfer.get_state_display()}，不能改为{State(state).label}")
+        raise NotNow(f"{transfer.transfer_no} {transfer.get_state_display()}，不能{WORDS[state]}")
 
 
 def _go(transfer: Transfer, state: str, actor: str, at: datetime, reason: str = "") -> Transfer:
