@@ -3,11 +3,15 @@
 from django.db import models
 from django.db.models import Q
 
+from inventory.exchange.rules import FAULTS
+
 
 class StockFile(models.Model):
     """A spreadsheet on its way into the ledger: uploaded → read (preview) → applying → applied → undone.
 
-    The file itself is kept while it is being read, so that any process may go on with it.
+    The file itself is kept while it is being read, so that any process may go on with it: each piece of work is one
+    transaction that raises `version` from what it had seen, and `read_to` says which row was the last. Once the rows are
+    applied they tell everything, and the file is let go.
     """
 
     class Purpose(models.TextChoices):
@@ -25,21 +29,25 @@ class StockFile(models.Model):
         UNDOING = "undoing", "撤销中"
         UNDONE = "undone", "已撤销"
         REFUSED = "refused", "无法读取"
+        DROPPED = "dropped", "已放弃"
 
     file_no = models.CharField("导入单号", max_length=40, unique=True)
     purpose = models.CharField("用途", max_length=10, choices=Purpose.choices)
     name = models.CharField("文件名", max_length=200)
+    digest = models.CharField("摘要", max_length=64, blank=True, help_text="文件内容的 SHA-256")
     body = models.BinaryField("文件内容", null=True, blank=True)
     columns = models.JSONField("列对应", default=dict, blank=True)
     header = models.JSONField("表头", default=list, blank=True)
     state = models.CharField("状态", max_length=10, choices=State.choices, default=State.UPLOADED)
     version = models.PositiveIntegerField("版本", default=1)
     problem = models.CharField("说明", max_length=300, blank=True)
+    read_to = models.PositiveIntegerField("读到行", default=0)
     total_rows = models.PositiveIntegerField("总行数", default=0)
     bad_rows = models.PositiveIntegerField("错误行", default=0)
     done_rows = models.PositiveIntegerField("已执行行", default=0)
     counted_at = models.DateTimeField("数据时间", null=True, blank=True, help_text="表中数字是什么时候的")
-    actor = models.CharField("操作人", max_length=80)
+    actor = models.CharField("上传人", max_length=80)
+    ordered_by = models.CharField("执行人", max_length=80, blank=True, help_text="最近一次执行或撤销的人")
     uploaded_at = models.DateTimeField("上传时间")
     applied_at = models.DateTimeField("执行时间", null=True, blank=True)
 
@@ -50,7 +58,8 @@ class StockFile(models.Model):
                 fields=["state", "id"],
                 condition=Q(state__in=["uploaded", "reading", "applying", "undoing"]),
                 name="stock_file_to_work_on",
-            )
+            ),
+            models.Index(fields=["digest"], name="stock_file_by_content"),
         ]
 
     def __str__(self) -> str:
@@ -82,7 +91,12 @@ class StockFileRow(models.Model):
     )
     quantity = models.BigIntegerField("数量", null=True, blank=True)
     change = models.BigIntegerField("实际增减", default=0)
-    cells = models.JSONField("原文", default=list, blank=True)
+    measured_at = models.DateTimeField("数据时间", null=True, blank=True)
+    reason = models.CharField("备注", max_length=120, blank=True)
+    cells = models.JSONField("原文", default=list, blank=True, help_text="执行成功后不再保留")
+    fault = models.CharField(
+        "错误类别", max_length=10, choices=[(fault.value, words) for fault, words in FAULTS.items()], blank=True
+    )
     state = models.CharField("状态", max_length=8, choices=State.choices, default=State.READY)
     problem = models.CharField("说明", max_length=200, blank=True)
 

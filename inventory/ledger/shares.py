@@ -137,7 +137,8 @@ class RuleBook:
         found: list[Rule] = []
         for shape in self.shapes:
             key: Any = tuple([part if asked else None for part, asked in zip(named, shape, strict=True)])
-            found += self.by_key.get(key, ())
+            if [part is not None for part in key] == list(shape):  # what the place does not have, no rule can name
+                found += self.by_key.get(key, ())
         return found
 
     def effective(self, spot: Spot) -> Effective:

@@ -182,7 +182,7 @@ def _end(locks: Sequence[StockLock], actor: str, at: datetime) -> None:
 
 
 @transaction.atomic
-def top_up(*, at: datetime, sku_ids: Collection[int] | None = None) -> int:
+def top_up(*, at: datetime, sku_ids: Collection[int] | None = None, actor: str = ACTOR) -> int:
     """Fill the active locks of some SKUs (None: of all) up to what they may have; returns how many gained.
 
     At most five statements while nothing is missing, one when no lock is active. Called by the clock.
@@ -190,7 +190,7 @@ def top_up(*, at: datetime, sku_ids: Collection[int] | None = None) -> int:
     active = StockLock.objects.filter(state=_State.ACTIVE)
     if sku_ids is not None:
         active = active.filter(sku_id__in=sku_ids)
-    return _fill(_locked(active.values_list("sku_id", flat=True)), ACTOR, at)
+    return _fill(_locked(active.values_list("sku_id", flat=True)), actor, at)
 
 
 def on_stock_arrived(facts: Sequence[Fact], *, at: datetime) -> None:
@@ -315,7 +315,7 @@ def on_stock_short(facts: Sequence[Fact], *, at: datetime) -> None:
 
 def _give_back(lacking: Mapping[Place, int], actor: str, at: datetime) -> dict[Place, int]:
     """Lower the locks at places where units are lacking; returns what they gave per place."""
-    places = {row[0]: place for place, row in ledger_statements.lock_places(sorted(lacking)).items()}
+    places = {standing.level_id: place for place, standing in ledger_statements.lock_places(sorted(lacking)).items()}
     if not places:
         return {}
     losses = rules.give_back({level_id: lacking[place] for level_id, place in places.items()}, statements.read_holdings(places))

@@ -15,7 +15,7 @@ from inventory.ledger.shares import FIELDS, Effective, Rule, RuleBook, Scope, Sp
 from inventory.models import Level, StockRule
 from inventory.reservations import actions as reservations
 from inventory.reservations.rules import Want
-from oms_project.journal.models import Entry
+from oms_project.journal.models import Delivery, Entry
 from oms_project.journal.subscription import Fact
 from tests.make import make_dealer, make_level, make_node, make_sku
 
@@ -106,6 +106,7 @@ def tell(at: datetime) -> list[str]:
     entries = Entry.objects.filter(name="stock.rules_changed").order_by("id")
     facts = [Fact(e.id, e.name, e.subject, e.actor, e.payload, e.recorded_at) for e in entries]
     ledger.on_stock_rules_changed(facts, at=at)
+    Delivery.objects.filter(entry__in=entries).delete()
     entries.delete()
     return [fact.payload["what"] for fact in facts]
 
