@@ -35,6 +35,7 @@ from oms_project.refusal import NotFound, Refusal, Stale
 
 MOST_SENDINGS = 2_500
 State = Transfer.State
+WORDS = {"approved": "批准", "rejected": "驳回", "shipped": "发出", "received": "收货", "cancelled": "取消"}
 
 
 class BadTransfer(Refusal):
@@ -79,6 +80,20 @@ def request(
     )
     _tell(transfer, "", actor, at, note.strip()[:200])
     return transfer
+
+
+@transaction.atomic
+def request_all(
+    *, transfer_no: str, going: Mapping[tuple[int, int], Mapping[int, int]], note: str, actor: str, at: datetime
+) -> list[Transfer]:
+    """Ask for several transfers at once, units per SKU by source and target, all or none; numbered `<transfer_no>-1` onwards."""
+    return [
+        request(
+            transfer_no=f"{transfer_no}-{number}", source_id=source_id, target_id=target_id, quantities=quantities,
+            actor=actor, at=at, note=note,
+        )
+        for number, ((source_id, target_id), quantities) in enumerate(sorted(going.items()), start=1)
+    ]  # fmt: skip
 
 
 def _same(known: Transfer, source_id: int, target_id: int, wanted: Mapping[int, int]) -> Transfer:
@@ -357,7 +372,7 @@ def _may_go(transfer: Transfer, version: int, state: str) -> None:
     if transfer.version != version:
         raise Stale
     if state not in TRANSITIONS[transfer.state]:
-        raise NotNow(f"{transfer.transfer_no} {transfer.get_state_display()}，不能改为{State(state).label}")
+        raise NotNow(f"{transfer.transfer_no} {transfer.get_state_display()}，不能{WORDS[state]}")
 
 
 def _go(transfer: Transfer, state: str, actor: str, at: datetime, reason: str = "") -> Transfer:

@@ -1,21 +1,26 @@
 """Transfers on screen: asked for, approved, rejected, sent, received, cancelled."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.timezone import localdate
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from inventory.arrivals.admin import StepForm, StepPages, day_field, step_button, units_field, words_field
 from inventory.ledger.models import Node
 from inventory.models import Sku, Transfer, TransferLine
 from inventory.replenishment import actions, queries
+from inventory.replenishment.queries import Advised
 from inventory.replenishment.rules import transfer_no
 from oms_project.readonly import ReadOnlyInline
 from oms_project.refusal import Refusal
@@ -69,6 +74,13 @@ class RequestForm(StepForm):
         return f"已申请调拨 {made.transfer_no}"
 
 
+class ListForm(forms.Form):
+    """Which page of a list, and for how many days stock should last."""
+
+    days = forms.IntegerField(min_value=1, max_value=90, required=False)
+    page = forms.IntegerField(min_value=1, max_value=20_000, required=False)
+
+
 class StepOfTransfer(StepForm):
     """A step on the version that was looked at, with a quantity per line where the step takes any."""
 
@@ -116,6 +128,7 @@ class TransferAdmin(StepPages):
     inlines = [TransferLineInline]
     steps: ClassVar = {"approve": "批准", "reject": "驳回", "ship": "发出", "receive": "收货", "cancel": "取消"}
     actions = ["approve_selected"]
+    actions_list = ["shortages", "surpluses"]
     actions_detail = ["approve", "reject", "ship", "receive", "cancel"]
     add_form, add_title = RequestForm, "申请调拨"
     approve, reject, ship, receive, cancel = (step_button(name, words) for name, words in steps.items())
@@ -125,6 +138,49 @@ class TransferAdmin(StepPages):
 
     def form_of(self, step: str, record: Transfer, data: Any) -> StepForm:
         return StepOfTransfer(step, record, data)
+
+    @action(description="缺货清单", url_path="shortages", permissions=["view"])
+    def shortages(self, request: HttpRequest) -> HttpResponse:
+        return self._advised(request, "缺货清单", queries.shortages)
+
+    @action(description="积压清单", url_path="surpluses", permissions=["view"])
+    def surpluses(self, request: HttpRequest) -> HttpResponse:
+        return self._advised(request, "积压清单", queries.surpluses)
+
+    def _advised(self, request: HttpRequest, title: str, find: Callable[..., tuple[list[Advised], bool]]) -> HttpResponse:
+        """A page of a list with advice; the selected rows, decided again, become requests."""
+        asked = request.POST if request.method == "POST" else request.GET
+        form, at = ListForm(asked), timezone.now()
+        said = form.cleaned_data if form.is_valid() else {}
+        days, page = said.get("days") or queries.COVER_DAYS, said.get("page") or 1
+        if request.method == "POST":
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            self._request_advised(request, title, find, days, at)
+            return HttpResponseRedirect(f"{request.path}?days={days}&page={page}")
+        found, has_more = find(at=at, cover_days=days, page=page)
+        context = self.admin_site.each_context(request) | {
+            "opts": self.opts, "title": title, "found": found, "has_more": has_more, "days": days, "page": page,
+            "token": uuid4().hex, "may_request": self.has_add_permission(request),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/inventory/advised.html", context)
+
+    def _request_advised(
+        self, request: HttpRequest, title: str, find: Callable[..., tuple[list[Advised], bool]], days: int, at: datetime
+    ) -> None:
+        ids = [int(each) for each in request.POST.getlist("level")[: queries.PAGE] if each.isdecimal() and len(each) < 19]
+        found, _ = find(at=at, cover_days=days, level_ids=ids)
+        going = queries.transfers_of(found)
+        if not going:
+            messages.warning(request, "所选各行没有可生成的调拨申请")
+            return
+        number = transfer_no(localdate(at), request.POST.get("token", ""))
+        try:
+            made = actions.request_all(transfer_no=number, going=going, note=title, actor=f"staff:{request.user.pk}", at=at)
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+        else:
+            messages.success(request, f"已生成 {len(made)} 张调拨申请：{'、'.join(each.transfer_no for each in made)}")
 
     @admin.action(description="批准所选（按申请数量）", permissions=["change"])
     def approve_selected(self, request: HttpRequest, transfers: QuerySet[Transfer]) -> None:

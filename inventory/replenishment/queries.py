@@ -1,13 +1,21 @@
 """Who may see a transfer, and what of it is still to do."""
 
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
 from django.db.models import Q, QuerySet
 
 from dealers.models import Staff
 from inventory.ledger.models import Node
+from inventory.replenishment import statements
+from inventory.replenishment.advice import refill, relieve
 from inventory.replenishment.models import Transfer
-from inventory.replenishment.rules import STEPS, may_step
+from inventory.replenishment.rules import STEPS, Advice, Neighbour, Place, Row, may_step
 from oms_project.refusal import NotFound
 
+PAGE = 50
+COVER_DAYS = 7
 _HQ, _DEALERS = frozenset({"admin", "operator"}), frozenset({"owner", "clerk"})
 
 
@@ -55,3 +63,60 @@ def target_for(*, staff: Staff, node_id: int) -> Node:
 def steps_of(transfer: Transfer) -> list[str]:
     """What may be done next, in the order people do it."""
     return [step for step, states in STEPS.items() if transfer.state in states]
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """A stock row that falls short or has too much, and what to do about it."""
+
+    row: Row
+    advice: Advice
+
+
+def shortages(
+    *, at: datetime, cover_days: int = COVER_DAYS, page: int = 1, level_ids: Collection[int] | None = None
+) -> tuple[list[Advised], bool]:
+    """Places with nothing free above their safety stock, or that run out in fewer than `cover_days` at the pace of 14 days.
+
+    50 to a page, the worst first, and whether more follow; two statements. With `level_ids` only these.
+    """
+    rows = statements.read_shortages(at, cover_days, PAGE + 1, (page - 1) * PAGE, level_ids)
+    near = statements.read_neighbours([row.place for row in rows[:PAGE]], at)
+    return _advise(rows[:PAGE], near, refill, cover_days), len(rows) > PAGE
+
+
+def surpluses(
+    *, at: datetime, cover_days: int = COVER_DAYS, page: int = 1, level_ids: Collection[int] | None = None
+) -> tuple[list[Advised], bool]:
+    """Places above their stock limit, or with goods that stood for 30 days and of which nothing was shipped; as `shortages`."""
+    rows = statements.read_surpluses(at, PAGE + 1, (page - 1) * PAGE, level_ids)
+    near = statements.read_neighbours([row.place for row in rows[:PAGE]], at)
+    return _advise(rows[:PAGE], near, relieve, cover_days), len(rows) > PAGE
+
+
+def _advise(
+    rows: Sequence[Row],
+    near: Mapping[Place, Sequence[Neighbour]],
+    decide: Callable[[Row, Sequence[Neighbour], int], Advice],
+    cover_days: int,
+) -> list[Advised]:
+    """Decide row by row; what one advice takes from a place, the next one does not take again."""
+    moved: dict[Place, int] = {}
+    advised = []
+    for row in rows:
+        others = [replace(other, free=other.free + moved.get((other.node_id, row.sku_id), 0)) for other in near[row.place]]
+        advice = decide(row, others, cover_days)
+        for node_id, units in ((advice.source_id, -advice.units), (advice.target_id, advice.units)):
+            moved[(node_id, row.sku_id)] = moved.get((node_id, row.sku_id), 0) + units
+        advised.append(Advised(row, advice))
+    return advised
+
+
+def transfers_of(advised: Sequence[Advised]) -> dict[tuple[int, int], dict[int, int]]:
+    """What is advised as transfers: units per SKU, by source and target."""
+    going: dict[tuple[int, int], dict[int, int]] = {}
+    for each in advised:
+        if each.advice.units:
+            units = going.setdefault((each.advice.source_id, each.advice.target_id), {})
+            units[each.row.sku_id] = units.get(each.row.sku_id, 0) + each.advice.units
+    return dict(sorted(going.items()))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from inventory.ledger.rules import MOST_UNITS
+from inventory.ledger.rules import MOST_UNITS, Place
 
 TRANSITIONS: dict[str, frozenset[str]] = {
     "requested": frozenset({"approved", "rejected", "cancelled"}),
@@ -21,6 +21,7 @@ STEPS = {
     "receive": ("shipped",),
     "cancel": ("requested", "approved"),
 }
+SALES_DAYS = 14  # how long back sales are counted
 MOST_LINES = 500
 _LONGEST_NO = 24  # its keys name the SKU and the receipt too
 
@@ -77,3 +78,46 @@ def sending_problem(row: Sending, is_new_key: bool) -> str:
     if not isinstance(row.source_key, str) or not 0 < len(row.source_key.strip()) <= 100:
         return "来源键须为 1–100 个字符"
     return "" if is_new_key else f"来源键 {row.source_key} 在本次中重复"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stock row that falls short or has too much; `shipped` in the last 14 days, `coming` on its way or asked for."""
+
+    level_id: int
+    node_id: int
+    node: str
+    sku_id: int
+    sku: str
+    on_hand: int
+    held: int
+    free: int
+    safety_stock: int
+    max_stock: int | None
+    shipped: int
+    coming: int
+
+    @property
+    def place(self) -> Place:
+        return (self.node_id, self.sku_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The parent of a place, or a place under the same parent, with its stock of the same SKU."""
+
+    node_id: int
+    node: str
+    is_parent: bool
+    free: int
+    shipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do in words, and the transfer that does it (0 units: none)."""
+
+    why: str
+    source_id: int = 0
+    target_id: int = 0
+    units: int = 0
