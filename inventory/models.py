@@ -4,7 +4,7 @@ from inventory.exchange.models import StockFile, StockFileRow
 from inventory.items.models import Sku
 from inventory.ledger.models import Incoming, Level, Movement, Node, NodeGroup, Ownership, StockRepair, StockRule
 from inventory.partners.models import ApiKey
-from inventory.pool.models import PublishedStock, PublishRule
+from inventory.pool.models import Pool, PoolCount, PoolTotal, PublishedShop, PublishedStock, PublishRule
 from inventory.replenishment.models import Transfer, TransferLine
 from inventory.reservations.models import Reservation, StockLock
 
@@ -16,7 +16,11 @@ __all__ = [
     "Node",
     "NodeGroup",
     "Ownership",
+    "Pool",
+    "PoolCount",
+    "PoolTotal",
     "PublishRule",
+    "PublishedShop",
     "PublishedStock",
     "Reservation",
     "Sku",

@@ -69,6 +69,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "库存",
         (
+            Page("inventory", "pool", "库存池", "water"),
             Page("inventory", "level", "库存", "warehouse"),
             Page("inventory", "stocklock", "锁库", "lock"),
             Page("inventory", "reservation", "预占", "lock_clock"),
@@ -98,6 +99,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("dealers", "dealer", "经销商", "handshake"),
             Page("dealers", "staff", "人员", "badge"),
             Page("dealers", "division", "行政区划", "map"),
+            Page("dealers", "township", "乡镇街道", "signpost"),
+            Page("dealers", "divisionedition", "区划数据版本", "update"),
         ),
     ),
     (

@@ -347,6 +347,23 @@ class TransferMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKeyChanged(Event):
+    """A key of another system was made or revoked; for HQ's eyes, whosever it is. Never the secret."""
+
+    name: ClassVar[str] = "api_key.changed"
+    prefix: str
+    key_name: str
+    dealer: str
+    may_read: bool
+    may_write: bool
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"api_key:{self.prefix}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RoutingChanged(Event):
     """Rules, nodes or areas changed, so waiting orders may be routable now."""
 

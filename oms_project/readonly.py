@@ -23,10 +23,10 @@ Column = Callable[[Any], Any]
 LIT = frozenset({"state"})
 _COLOURS = {
     "danger": ("held", "unroutable", "stuck", "cancel_requested"),
-    "warning": ("placed", "pending", "offered", "waiting", "ready", "open", "draft"),
+    "warning": ("placed", "pending", "offered", "waiting", "ready", "open", "draft", "planned"),
     "info": ("routed", "accepted", "shipped", "delivered", "installed"),
-    "success": ("completed", "confirmed", "published", "consumed"),
-    "default": ("cancelled", "declined", "expired", "withdrawn", "released", "retired"),
+    "success": ("completed", "confirmed", "published", "consumed", "active"),
+    "default": ("cancelled", "declined", "expired", "withdrawn", "released", "retired", "ended"),
 }
 LIGHTS = {state: colour for colour, states in _COLOURS.items() for state in states}
 

@@ -7,9 +7,10 @@ TICKS: what the clock does; every one may be late, early or doubled without harm
 
 from bots import delivery
 from dealers.settlement import actions as settlement
+from inventory.exchange import actions as exchange
 from inventory.ledger import actions as ledger
 from inventory.locks import actions as locks
-from inventory.exchange import actions as exchange
+from inventory.pool import actions as pool
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
@@ -53,5 +54,7 @@ TICKS: list[Tick] = [
     Tick(locks.start_due, 1),
     Tick(locks.top_up, 5),
     Tick(exchange.work_on_files, 1),
+    Tick(pool.count_pool, 5),
+    Tick(pool.publish_due, 10),
     Tick(jobs.purge, 3600),
 ]

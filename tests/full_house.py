@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bots.models import CardMessage, ChatIdentity, ChatMessage, InboundEvent, SocketTicket
-from dealers.models import Dealer, Division, SplitRule, Staff, WorkRefund
+from dealers.models import Dealer, Division, DivisionEdition, SplitRule, Staff, Township, WorkRefund
 from dealers.settlement import actions as settlement
 from dealers.settlement.rules import NewEntry, NewLine
 from inventory.ledger.models import Movement
@@ -73,7 +73,14 @@ def fill(rows: int, at: datetime) -> None:
 def _stock(n: int, node: Node, sku: Sku, level: Level, work: FulfillmentOrder, at: datetime) -> None:
     Movement.objects.create(node=node, sku=sku, kind="receipt", quantity=1, source_key=f"full:{n}", moved_at=at)
     Reservation.objects.create(level=level, bill=work.fo_no, quantity=1, held_at=at)
-    Division.objects.create(code=f"99{n:04d}", name=f"区{n}", level=3, parent=Division.objects.order_by("-code").first())
+    division = Division.objects.create(
+        code=f"99{n:04d}", name=f"区{n}", level=3, parent=Division.objects.order_by("-code").first()
+    )
+    if division.parent:
+        Division.objects.filter(pk=division.parent.pk).update(valid_to=at.date())
+        division.parent.replaced_by.add(division)
+    Township.objects.create(code=f"99{n:04d}001", name=f"街道{n}", district=division)
+    DivisionEdition.objects.create(loaded_at=at, source="data", digest=f"{n:064d}", outcome="新增 1")
 
 
 def _pool(n: int, dealer: Dealer, node: Node, sku: Sku, at: datetime) -> None:

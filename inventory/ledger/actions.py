@@ -78,7 +78,7 @@ def post(*, movements: Sequence[NewMovement], actor: str, at: datetime) -> int:
 def post_rows(*, movements: Sequence[NewMovement], actor: str, at: datetime) -> list[RowResult]:
     """Post each movement or refuse it in words, in the order given: a bad row does not block the others.
 
-    Up to 5,000 rows per call, with the same few statements as `post`.
+    Up to 5,000 rows per call, with the same four statements as `post`, nine when stock rows are made.
     """
     if len(movements) > MOST_ROWS:
         raise Refusal(f"一次最多 {MOST_ROWS:,} 行")
@@ -148,8 +148,8 @@ def report(*, rows: Sequence[Report], kind: str, actor: str, at: datetime) -> li
     A figure was true at its measured_at, so its movement is dated then, and what moved later is kept.
     Nobody's promise is taken back: where fewer units stand than are promised, on_hand falls to held,
     the row is "short" and StockShort tells how many are lacking. A confirmed place is fresh again.
-    Records StockArrived for nodes where stock rose or is sold again. Up to 5,000 rows per call, at
-    most seven statements of its own, ten when stock rows are made.
+    Records StockArrived for nodes where stock rose or is sold again. Up to 5,000 rows per call:
+    six statements of its own, eleven when stock rows are made, two when nothing is new.
     """
     if kind not in {Movement.Kind.REPORT, Movement.Kind.COUNT}:
         raise Refusal(f"未知的上报类别：{kind}")

@@ -1,7 +1,7 @@
 """What stands where, taken apart as operators reconcile it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,8 @@ class Drift:
     moved: int
     held: int
     promised: int
+    node_code: str = field(default="", compare=False)
+    sku_code: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

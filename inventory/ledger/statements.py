@@ -307,12 +307,13 @@ def read_promise_drift() -> list[tuple[int, str, int, int]]:
         return cursor.fetchall()
 
 
-def read_drift() -> list[tuple[int, int, int, int, int, int]]:
-    """(node_id, sku_id, on_hand, Σ movements, held, Σ open reservations) wherever a pair differs."""
+def read_drift() -> list[tuple[int, int, int, int, int, int, str, str]]:
+    """(node_id, sku_id, on_hand, Σ movements, held, Σ open reservations, both codes) wherever a pair differs."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT l.node_id, l.sku_id, l.on_hand, CAST(COALESCE(m.units, 0) AS BIGINT), l.held, "
-            "CAST(COALESCE(r.units, 0) AS BIGINT) "
+            "SELECT d.node_id, d.sku_id, d.on_hand, d.moved, d.held, d.promised, n.code, s.code FROM ("
+            "SELECT l.node_id, l.sku_id, l.on_hand, CAST(COALESCE(m.units, 0) AS BIGINT) AS moved, l.held, "
+            "CAST(COALESCE(r.units, 0) AS BIGINT) AS promised "
             "FROM inventory_level l "
             "LEFT JOIN (SELECT node_id, sku_id, SUM(quantity) AS units FROM inventory_movement GROUP BY node_id, sku_id) m "
             "ON m.node_id = l.node_id AND m.sku_id = l.sku_id "
@@ -322,6 +323,7 @@ def read_drift() -> list[tuple[int, int, int, int, int, int]]:
             "WHERE l.on_hand <> COALESCE(m.units, 0) OR l.held <> COALESCE(r.units, 0) "
             "UNION ALL SELECT m.node_id, m.sku_id, 0, CAST(SUM(m.quantity) AS BIGINT), 0, 0 FROM inventory_movement m "
             "WHERE NOT EXISTS (SELECT 1 FROM inventory_level l WHERE l.node_id = m.node_id AND l.sku_id = m.sku_id) "
-            "GROUP BY m.node_id, m.sku_id HAVING SUM(m.quantity) <> 0 ORDER BY 1, 2"
+            "GROUP BY m.node_id, m.sku_id HAVING SUM(m.quantity) <> 0) d "
+            "JOIN inventory_node n ON n.id = d.node_id JOIN inventory_sku s ON s.id = d.sku_id ORDER BY 1, 2"
         )
         return cursor.fetchall()

@@ -182,7 +182,7 @@ def _end(locks: Sequence[StockLock], actor: str, at: datetime) -> None:
 
 
 @transaction.atomic
-def top_up(*, at: datetime, sku_ids: Collection[int] | None = None) -> int:
+def top_up(*, at: datetime, sku_ids: Collection[int] | None = None, actor: str = ACTOR) -> int:
     """Fill the active locks of some SKUs (None: of all) up to what they may have; returns how many gained.
 
     At most five statements while nothing is missing, one when no lock is active. Called by the clock.
@@ -190,7 +190,7 @@ def top_up(*, at: datetime, sku_ids: Collection[int] | None = None) -> int:
     active = StockLock.objects.filter(state=_State.ACTIVE)
     if sku_ids is not None:
         active = active.filter(sku_id__in=sku_ids)
-    return _fill(_locked(active.values_list("sku_id", flat=True)), ACTOR, at)
+    return _fill(_locked(active.values_list("sku_id", flat=True)), actor, at)
 
 
 def on_stock_arrived(facts: Sequence[Fact], *, at: datetime) -> None:

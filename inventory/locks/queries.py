@@ -40,8 +40,8 @@ class SafeToSell:
         return alarm(self.total.safe, self.total.drawn)
 
 
-def safe_to_sell(*, at: datetime, claim: str = "", lock_no: str = "") -> list[SafeToSell]:
-    """The active locks (of one claim, or the one of this number), by claim and SKU.
+def safe_to_sell(*, at: datetime, claim: str = "", lock_no: str = "", among: Collection[str] | None = None) -> list[SafeToSell]:
+    """The active locks (of one claim, the one of this number, or those `among` some numbers), by claim and SKU.
 
     Not to be added up over locks: what is free for everybody is in each of them.
     """
@@ -50,6 +50,8 @@ def safe_to_sell(*, at: datetime, claim: str = "", lock_no: str = "") -> list[Sa
         active = active.filter(claim=claim)
     if lock_no:
         active = active.filter(lock_no=lock_no)
+    if among is not None:
+        active = active.filter(lock_no__in=among)
     columns = ("lock_no", "name", "claim", "sku__code", "sku__name")
     found = {row[0]: SafeToSell(*row) for row in active.values_list(*columns)}
     if not found:

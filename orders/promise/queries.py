@@ -1,10 +1,14 @@
 """What can be promised for an address now, from where, by when, and if not, why: routing's own decision, written nowhere."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from dealers.divisions.queries import current_codes, gazetteer
+from dealers.divisions.rules import parse
+from inventory.arrivals import queries as arrivals
 from inventory.models import Sku
 from inventory.reservations import queries as reservations
 from inventory.reservations.rules import Shelf
@@ -22,18 +26,20 @@ class CannotAsk(Refusal):
 
 
 def promise(
-    *, lines: Sequence[Asked], division_code: str, channel: str, at: datetime, shop: str = "", live_session: str = ""
+    *, lines: Sequence[Asked], address: str, channel: str, at: datetime, shop: str = "", live_session: str = ""
 ) -> Promise:
-    """Whether these goods can be promised to an address (six-digit division) on a channel, as routing would place them.
+    """Whether these goods can be promised to an address on a channel, as routing would place them.
 
-    Combos are taken apart, virtual goods never block, and units that paid orders wait for are not
-    promised again. At most seven statements. Raises CannotAsk, naming the line.
+    `address` is a six-digit division or text. Combos are taken apart, virtual goods never block,
+    and units that paid orders wait for are not promised again. What is lacking may be promised for
+    presale on the day that is told. At most seven statements while the terms are in memory. Raises
+    CannotAsk, naming the line or the doubt about the address.
     """
-    order = _as_order(lines, division_code, channel, shop, live_session, at)
+    order = _as_order(lines, _division_of(address, at), channel, shop, live_session, at)
     table = routing.routing_table(at)
     stock = dispatch.stock_for([order], table, at)
     decision = decide(order, table, stock.view(order.claims), ladder=dispatch.ladder_for(channel), at=at)
-    skus = _reach(order, table, stock)
+    skus = _reach(order, table, stock, at)
     lacking = shortages(skus)
     if not decision.is_routable or lacking:
         return Promise(False, None, (), skus, (*lacking, *(() if decision.is_routable else decision.reasons)))
@@ -53,8 +59,6 @@ def _as_order(
     for number, line in enumerate(lines, start=1):
         if line.code not in known:
             raise CannotAsk(f"第 {number} 行：没有在售商品 {line.code[:40]}")
-    if division_code not in routing.routing_table(at).centroids:
-        raise CannotAsk(f"没有区划代码 {division_code[:12] or '（空）'}，请给出六位区县代码")
     parts = [(part, line.quantity * part.quantity) for line in lines for part in known[line.code]]
     skus = Sku.objects.in_bulk({part.sku_id for part, _ in parts})
     wanted = tuple(_line(number, skus[part.sku_id], quantity) for number, (part, quantity) in enumerate(parts))
@@ -77,19 +81,39 @@ def _line(number: int, sku: Sku, quantity: int) -> LineToRoute:
     )
 
 
-def _reach(order: OrderToRoute, table: RoutingTable, stock: Shelf) -> tuple[Reach, ...]:
-    """Per counted SKU, what the places that serve the address have free for this buyer."""
+def _division_of(address: str, at: datetime) -> str:
+    """The county of a code or of a text; nobody guesses."""
+    told = address.strip()
+    if told.isascii() and told.isdigit():
+        current = current_codes(told)
+        if len(current) == 1 and current[0] in routing.routing_table(at).centroids:
+            return current[0]
+        raise CannotAsk(f"没有区划代码 {told[:12]}，请给出现行的六位区县代码")
+    reading = parse(gazetteer(), told)
+    if not reading.is_sure:
+        raise CannotAsk(reading.explained(told[:60]))
+    return reading.code
+
+
+def _reach(order: OrderToRoute, table: RoutingTable, stock: Shelf, at: datetime) -> tuple[Reach, ...]:
+    """Per counted SKU, what the places that serve the address have free for this buyer, and when enough would come."""
     wanted: dict[int, int] = {}
     codes: dict[int, str] = {}
     for line in order.lines:
         if line.is_counted:
             codes[line.sku_id] = line.sku_code
             wanted[line.sku_id] = wanted.get(line.sku_id, 0) + line.quantity
+    places = table.candidates(order.division_code, order.channel)
     view, awaited = stock.view(order.claims), reservations.awaited(sku_ids=list(wanted))
     reached = []
     for sku_id, units in wanted.items():
-        free = [max(0, view.get((node_id, sku_id), 0)) for node_id in table.candidates(order.division_code, order.channel)]
+        free = [max(0, view.get((node_id, sku_id), 0)) for node_id in places]
         reached.append(Reach(codes[sku_id], units, sum(free), max(free, default=0), awaited.get(sku_id, 0)))
+    lacking = {sku_id for sku_id, reach in zip(wanted, reached, strict=True) if not reach.is_enough}
+    coming = arrivals.atp(sku_ids=lacking, by=None, at=at, node_ids=places) if lacking else {}
+    for index, sku_id in enumerate(wanted):
+        enough = (day for day, units in coming.get(sku_id, {}).items() if units >= wanted[sku_id])
+        reached[index] = replace(reached[index], incoming_by=next(enough, None))
     return tuple(reached)
 
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
@@ -106,6 +106,7 @@ _CELLS = {
 
 
 @pytest.mark.parametrize("encoding", list(_CELLS))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_what_was_written_is_read(encoding: str, data: st.DataObject) -> None:
     cell = st.text(_CELLS[encoding], max_size=8)

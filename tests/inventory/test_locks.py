@@ -141,6 +141,12 @@ class TestFilling:
         assert locked(begun(sku, 20, group_id=group.pk)) == {here.pk: 9}
         assert locked(begun(sku, 20, "channel:doudian")) == {elsewhere.pk: 9}
 
+    def test_a_stale_place_that_has_most_does_not_attract_the_lock(self) -> None:
+        sku = make_sku()
+        rich, poor = stock(make_node(), sku, 20), stock(make_node(), sku, 6)
+        Level.objects.filter(pk=rich.pk).update(fresh_until=NOON)
+        assert locked(begun(sku, 4)) == {poor.pk: 4}
+
     def test_safety_stock_is_not_locked(self) -> None:
         level = stock(make_node(), make_sku(), 8)
         ledger.set_safety_stock(level=level, safety_stock=6, actor="staff:1", at=NOON)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from dealers.directory import actions as directory
+from dealers.divisions import actions as divisions
 from oms_project.demo import brand, seeding
 
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         if not seeding.is_seeded():
-            directory.load_divisions(at=at)
+            divisions.load_divisions(at=at)
             seeding.seed_everything(at=at)
             self.stdout.write("演示数据已就绪。")
         self.stdout.write(f"登录密码都是 {brand.DEMO_PASSWORD}")
