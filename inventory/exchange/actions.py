@@ -137,13 +137,15 @@ def _turn(file: StockFile, version: int, before: Sequence[str], after: str, **ch
 def work_on_files(*, at: datetime) -> int:
     """Read, apply and take back what waits, for about WORK_SECONDS; returns how many rows were dealt with.
 
+    The time counts from the first chunk: what it takes to find the row to go on from must not eat up the time for going on.
     One file that fails stops no other. What a killed worker had begun is gone on with.
     """
-    ends, done = time.monotonic() + WORK_SECONDS, 0
+    ends, done = None, 0
     for file_id in queries.files_to_work_on():
         try:
             for count in _work_on(StockFile.objects.get(pk=file_id), at):
                 done += count
+                ends = ends or time.monotonic() + WORK_SECONDS
                 if time.monotonic() >= ends:
                     return done
         except (_Overtaken, StockFile.DoesNotExist):

@@ -48,7 +48,9 @@ class UploadForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
         help_text="库存和盘点的数字是什么时候的；表中有时间列的行以表为准，不填即现在。此后的出入库会保留",
     )
-    is_meant = forms.BooleanField(label="内容相同也上传", required=False, widget=forms.HiddenInput)
+    is_meant = forms.BooleanField(
+        label="内容相同也上传", required=False, widget=forms.HiddenInput, help_text="请重新选择文件，勾选后再上传"
+    )
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
@@ -125,15 +127,16 @@ class StockFileAdmin(ReadOnlyAdmin):
         is_working = file.state in queries.WORKING
         is_read = not is_working and file.state not in {StockFile.State.REFUSED, StockFile.State.DROPPED}
         is_ready = file.state == StockFile.State.READY
+        is_shown = is_ready and file.read_to > 0
         return self._page(
             request,
             "file",
             title=f"库存导入 {file.file_no}",
             file=file,
             progress=progress_of(file) if is_working else None,
-            faults=faults_of(file) if is_ready else (),
+            faults=faults_of(file) if is_shown else (),
             columns=columns_of(file) if is_ready and file.header else (),
-            preview=preview_of(file, _SHOWN) if is_ready and file.total_rows else None,
+            preview=preview_of(file, _SHOWN) if is_shown else None,
             results=results_of(file) if is_read and not is_ready else (),
             good_rows=file.total_rows - file.bad_rows,
             wrong=reverse("admin:inventory_stockfile_wrong", args=[file.pk]) if is_read and queries.has_wrong_rows(file) else "",

@@ -1,6 +1,7 @@
 """From the file to the ledger: every row once, whatever is killed, and back again as far as the units are free."""
 
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from inventory.exchange import actions as exchange
 from inventory.exchange import statements
+from inventory.exchange.adapters import any_file
 from inventory.exchange.adapters.sheet import Unreadable
 from inventory.ledger import queries as ledger
 from inventory.models import Level, Movement, StockFile
@@ -106,6 +108,22 @@ def test_a_worker_killed_between_chunks_is_gone_on_with_exactly_once(
         file = worked(file, at)
     assert (file.state, on_hand()) == ("applied", {"N1 S1": 5, "N1 S2": 6, "N1 S3": 7})
     assert (file.done_rows, Movement.objects.count(), ledger.drift()) == (3, 3, [])
+
+
+def test_a_file_that_is_slow_to_open_is_still_read_on(at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    real = any_file.open_table
+
+    def slowly(*given: Any) -> any_file.Table:
+        clock.now += 2 * exchange.WORK_SECONDS
+        return real(*given)
+
+    monkeypatch.setattr(exchange, "CHUNK", 1)
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(any_file, "open_table", slowly)
+    uploaded("仓库,SKU,数量\nN1,S1,5\nN1,S2,6\nN1,S3,7\n", "change", at)
+    assert exchange.work_on_files(at=at) == 3
+    assert StockFile.objects.get().state == "ready"
 
 
 def test_of_two_workers_with_the_same_chunk_one_does_it(at: datetime) -> None:

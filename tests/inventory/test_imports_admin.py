@@ -89,7 +89,11 @@ def test_a_file_is_uploaded_looked_at_applied_and_taken_back(operator: Client) -
 
 
 def test_the_list_offers_the_upload_and_the_plain_form_is_shut(operator: Client) -> None:
-    assert page("upload") in operator.get(page("changelist")).text
+    sent(operator)
+    listed = operator.get(page("changelist")).text
+    assert page("upload") in listed
+    assert "待读取" in listed
+    assert "uploaded</" not in listed
     assert operator.get(page("upload")).status_code == 200
     operator.force_login(make_staff(role="admin"))
     assert operator.get(page("add")).status_code == 403
@@ -134,6 +138,7 @@ def test_columns_are_chosen_by_hand(operator: Client) -> None:
     shown = operator.get(page("change", file.pk))
     assert "没有认出这些列：仓库编码、SKU、数量，请选择" in shown.text
     assert "仅正确行" not in shown.text
+    assert shown.context["preview"] is None
     step(operator, file, "read", node="0", sku="1", quantity="2")
     assert "执行 1 行（仅正确行）" in operator.get(page("change", worked().pk)).text
 
