@@ -224,6 +224,9 @@ def lock_deliveries(bills: Sequence[str]) -> None:
         )
 
 
+_ROWS = "SELECT id FROM inventory_reservation WHERE state = 'open' AND bill = ANY(%s) AND kind <> 'lock'"
+
+
 def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
     """Lock what some bills hold, then the stock rows it stands on and those of some places, each in the order of their ids.
 
@@ -232,12 +235,14 @@ def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
     """
     if not is_postgres():
         return  # the transaction is exclusive already
+    mine: set[int] = set()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM inventory_reservation WHERE state = 'open' AND bill = ANY(%s) AND kind <> 'lock' "
-            "ORDER BY id FOR UPDATE",
-            [list(bills)],
-        )
+        while True:  # a wait may have ended because the bill was moved, and then it stands in another row by now
+            cursor.execute(f"{_ROWS} ORDER BY id FOR UPDATE", [list(bills)])
+            mine.update(row[0] for row in cursor.fetchall())
+            cursor.execute(_ROWS, [list(bills)])
+            if mine.issuperset(row[0] for row in cursor.fetchall()):
+                break
     given, rows = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
     with connection.cursor() as cursor:
         cursor.execute(
