@@ -1,12 +1,14 @@
 """Table of contents: the tables of the dealers floor, one line per room."""
 
-from dealers.directory.models import Dealer, Division, ServiceArea, Skill, Staff
+from dealers.directory.models import Dealer, ServiceArea, Skill, Staff
+from dealers.divisions.models import Division, DivisionEdition, Township
 from dealers.settlement.models import Account, LedgerEntry, LedgerLine, Seal, SplitRule, Statement, StatementLine, WorkRefund
 
 __all__ = [
     "Account",
     "Dealer",
     "Division",
+    "DivisionEdition",
     "LedgerEntry",
     "LedgerLine",
     "Seal",
@@ -16,5 +18,6 @@ __all__ = [
     "Staff",
     "Statement",
     "StatementLine",
+    "Township",
     "WorkRefund",
 ]

@@ -1,7 +1,34 @@
 """Table of contents: the tables of the inventory floor, one line per room."""
 
+from inventory.exchange.models import StockFile, StockFileRow
 from inventory.items.models import Sku
-from inventory.ledger.models import Level, Movement, Node
-from inventory.reservations.models import Reservation
+from inventory.ledger.models import Incoming, Level, Movement, Node, NodeGroup, Ownership, StockRepair, StockRule
+from inventory.partners.models import ApiKey
+from inventory.pool.models import Pool, PoolCount, PoolTotal, PublishedShop, PublishedStock, PublishRule
+from inventory.replenishment.models import Transfer, TransferLine
+from inventory.reservations.models import Reservation, StockLock
 
-__all__ = ["Level", "Movement", "Node", "Reservation", "Sku"]
+__all__ = [
+    "ApiKey",
+    "Incoming",
+    "Level",
+    "Movement",
+    "Node",
+    "NodeGroup",
+    "Ownership",
+    "Pool",
+    "PoolCount",
+    "PoolTotal",
+    "PublishRule",
+    "PublishedShop",
+    "PublishedStock",
+    "Reservation",
+    "Sku",
+    "StockFile",
+    "StockFileRow",
+    "StockLock",
+    "StockRepair",
+    "StockRule",
+    "Transfer",
+    "TransferLine",
+]

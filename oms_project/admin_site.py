@@ -69,11 +69,28 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "库存",
         (
+            Page("inventory", "pool", "库存池", "water"),
             Page("inventory", "level", "库存", "warehouse"),
+            Page("inventory", "stocklock", "锁库", "lock"),
             Page("inventory", "reservation", "预占", "lock_clock"),
             Page("inventory", "movement", "出入库流水", "swap_vert"),
+            Page("inventory", "incoming", "在途库存", "inbox"),
+            Page("inventory", "transfer", "调拨单", "move_up"),
+            Page("inventory", "stockfile", "库存导入", "upload_file"),
+            Page("inventory", "stockfilerow", "导入明细", "table_rows"),
+            Page("inventory", "stockrepair", "库存修正记录", "build"),
+        ),
+    ),
+    (
+        "库存设置",
+        (
             Page("inventory", "node", "仓库与门店", "location_on"),
+            Page("inventory", "nodegroup", "仓库组", "hub"),
             Page("inventory", "sku", "SKU", "barcode"),
+            Page("inventory", "stockrule", "库存规则", "rule"),
+            Page("inventory", "publishrule", "库存发布规则", "campaign"),
+            Page("inventory", "publishedstock", "已发布库存", "storefront"),
+            Page("inventory", "apikey", "接口密钥", "key"),
         ),
     ),
     (
@@ -82,6 +99,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("dealers", "dealer", "经销商", "handshake"),
             Page("dealers", "staff", "人员", "badge"),
             Page("dealers", "division", "行政区划", "map"),
+            Page("dealers", "township", "乡镇街道", "signpost"),
+            Page("dealers", "divisionedition", "区划数据版本", "update"),
         ),
     ),
     (

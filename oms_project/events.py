@@ -245,6 +245,125 @@ class StockArrived(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StockShort(Event):
+    """A report or a count found fewer units than are promised: `lacking` of them cannot be delivered from there."""
+
+    name: ClassVar[str] = "stock.short"
+    node_id: int
+    node: str
+    sku_id: int
+    sku_code: str
+    lacking: int
+    source: str
+
+    @property
+    def subject(self) -> str:
+        return f"level:{self.node_id}/{self.sku_id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StockRulesChanged(Event):
+    """How much of some stock the pool may use was changed; the levels follow."""
+
+    name: ClassVar[str] = "stock.rules_changed"
+    what: str
+
+    @property
+    def subject(self) -> str:
+        return f"stock_rules:{self.what}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StockPublished(Event):
+    """The figures of one shop changed; `changes` are {"sku": code, "quantity": units}, at most 500 per fact."""
+
+    name: ClassVar[str] = "stock.published"
+    channel: str
+    shop: str
+    version: int
+    changes: list[dict[str, Any]]
+
+    @property
+    def subject(self) -> str:
+        return f"shop:{self.channel}/{self.shop}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StockLockMoved(Event):
+    """A stock lock began, was filled up, or ended; `locked` is what it holds now and `drawn` what its buyers took."""
+
+    name: ClassVar[str] = "stock.lock_moved"
+    lock_no: str
+    claim: str
+    sku_code: str
+    state: str
+    locked: int
+    drawn: int
+
+    @property
+    def subject(self) -> str:
+        return f"lock:{self.lock_no}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncomingMoved(Event):
+    """Goods on their way were announced, arrived in part, got another date, or do not come (Incoming.State).
+
+    `lacking` units of what was promised on them are not covered any more.
+    """
+
+    name: ClassVar[str] = "incoming.moved"
+    source_key: str
+    node_id: int
+    sku_id: int
+    state: str
+    quantity: int
+    received: int
+    promised: int
+    expected_on: str
+    reason: str = ""
+    lacking: int = 0
+
+    @property
+    def subject(self) -> str:
+        return f"incoming:{self.source_key}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransferMoved(Event):
+    """A transfer order entered a state (Transfer.State), or goods of it arrived and more are to come."""
+
+    name: ClassVar[str] = "transfer.moved"
+    transfer_no: str
+    source_node_id: int
+    target_node_id: int
+    was: str
+    state: str
+    reason: str = ""
+
+    @property
+    def subject(self) -> str:
+        return f"transfer:{self.transfer_no}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKeyChanged(Event):
+    """A key of another system was made or revoked; for HQ's eyes, whosever it is. Never the secret."""
+
+    name: ClassVar[str] = "api_key.changed"
+    prefix: str
+    key_name: str
+    dealer: str
+    may_read: bool
+    may_write: bool
+    state: str
+
+    @property
+    def subject(self) -> str:
+        return f"api_key:{self.prefix}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RoutingChanged(Event):
     """Rules, nodes or areas changed, so waiting orders may be routable now."""
 

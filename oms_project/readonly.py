@@ -22,11 +22,11 @@ from oms_project.money import yuan
 Column = Callable[[Any], Any]
 LIT = frozenset({"state"})
 _COLOURS = {
-    "danger": ("held", "unroutable", "stuck", "cancel_requested"),
-    "warning": ("placed", "pending", "offered", "waiting", "ready", "open", "draft"),
-    "info": ("routed", "accepted", "shipped", "delivered", "installed"),
-    "success": ("completed", "confirmed", "published", "consumed"),
-    "default": ("cancelled", "declined", "expired", "withdrawn", "released", "retired"),
+    "danger": ("held", "unroutable", "stuck", "cancel_requested", "refused", "bad", "failed", "kept"),
+    "warning": ("placed", "pending", "offered", "waiting", "ready", "open", "draft", "planned"),
+    "info": ("routed", "accepted", "shipped", "delivered", "installed", "reading", "applying", "undoing"),
+    "success": ("completed", "confirmed", "published", "consumed", "active", "applied", "done"),
+    "default": ("cancelled", "declined", "expired", "withdrawn", "released", "retired", "ended", "dropped", "undone", "same"),
 }
 LIGHTS = {state: colour for colour, states in _COLOURS.items() for state in states}
 
@@ -75,9 +75,10 @@ def in_light(model: type[models.Model], name: str) -> Column:
     field: Any = model._meta.get_field(name)
     labels = dict(field.flatchoices)
 
-    def shown(row: Any) -> tuple[str, str]:
+    def shown(row: Any) -> tuple[str, str] | str:
         code = getattr(row, name)
-        return code, labels.get(code, code)
+        words = str(labels.get(code, code))
+        return (code, words) if code in LIGHTS else words
 
     shown.__name__ = f"{name}_in_light"
     column: Column = display(description=str(field.verbose_name), ordering=name, label=LIGHTS)(shown)

@@ -210,15 +210,15 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["bots.miniapp.auth.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["bots.miniapp.parsing.SmallJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["oms_project.parsing.SmallJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "bots.miniapp.problems.as_problem",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_PAGINATION_CLASS": None,
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Yipan 经销商接口",
-    "DESCRIPTION": "经销商小程序与大屏使用的接口。",
+    "TITLE": "Yipan 接口",
+    "DESCRIPTION": "经销商小程序与大屏使用的接口；/api/stock/ 供仓储、ERP 与经销商的系统上报和查询库存，凭接口密钥调用。",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

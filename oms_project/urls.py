@@ -7,10 +7,13 @@ from django.urls import include, path
 from bots.callbacks import wecom_callback
 from oms_project.tasks.health import healthz
 from orders.intake.webhooks import doudian_push
+from orders.promise.api import Promises
 
 urlpatterns = [
     path("", lambda request: redirect("admin:index")),
     path("admin/", admin.site.urls),
+    path("api/stock/promise", Promises.as_view()),
+    path("api/stock/", include("inventory.partners.urls")),
     path("api/", include("bots.miniapp.urls")),
     path("live/", include("bots.live.urls")),
     path("chat/", include("bots.chat.urls")),

@@ -7,6 +7,11 @@ TICKS: what the clock does; every one may be late, early or doubled without harm
 
 from bots import delivery
 from dealers.settlement import actions as settlement
+from inventory.exchange import actions as exchange
+from inventory.ledger import actions as ledger
+from inventory.locks import actions as locks
+from inventory.pool import actions as pool
+from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
 from oms_project.tasks import jobs
@@ -21,8 +26,11 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription(events.OfferClosed, dispatch.on_offer_closed),
     Subscription(events.OrderAmended, dispatch.on_order_amended),
     Subscription(events.OrderClosedAtSource, dispatch.on_order_closed_at_source),
+    Subscription(events.StockArrived, locks.on_stock_arrived),
     Subscription(events.StockArrived, dispatch.on_stock_arrived),
+    Subscription(events.StockShort, locks.on_stock_short),
     Subscription(events.RoutingChanged, dispatch.on_routing_changed),
+    Subscription(events.StockRulesChanged, ledger.on_stock_rules_changed, Where.OUTSIDE),
     # Accepted work is done, and the customer says so.
     Subscription(events.WorkMoved, fulfilment.on_work_moved),
     Subscription(events.WorkMoved, fulfilment.on_work_done),
@@ -40,5 +48,13 @@ PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
 
 TICKS: list[Tick] = [
     Tick(dispatch.expire_due, 1),
+    Tick(reservations.expire_due, 5),
+    Tick(ledger.apply_stock_rules, 3600),
+    Tick(locks.end_due, 1),
+    Tick(locks.start_due, 1),
+    Tick(locks.top_up, 5),
+    Tick(exchange.work_on_files, 1),
+    Tick(pool.count_pool, 5),
+    Tick(pool.publish_due, 10),
     Tick(jobs.purge, 3600),
 ]

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from dealers.settlement import guards
 from dealers.settlement import queries as settlement
+from inventory.reservations import queries as reservations
 from oms_project.journal import actions as journal
 from orders.catalogue import queries as catalogue
 from orders.dispatch import queries as dispatch
@@ -75,5 +76,5 @@ def _fresh_caches() -> Iterator[None]:
 
 def _forget() -> None:
     cache.clear()
-    for room in (settlement, catalogue, dispatch, intake, live, routing):
+    for room in (settlement, catalogue, dispatch, intake, live, reservations, routing):
         room.forget()

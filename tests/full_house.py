@@ -4,11 +4,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bots.models import CardMessage, ChatIdentity, ChatMessage, InboundEvent, SocketTicket
-from dealers.models import Dealer, Division, SplitRule, Staff, WorkRefund
+from dealers.models import Dealer, Division, DivisionEdition, SplitRule, Staff, Township, WorkRefund
 from dealers.settlement import actions as settlement
 from dealers.settlement.rules import NewEntry, NewLine
 from inventory.ledger.models import Movement
-from inventory.models import Level, Node, Reservation, Sku
+from inventory.models import (
+    ApiKey,
+    Incoming,
+    Level,
+    Node,
+    NodeGroup,
+    PublishedStock,
+    PublishRule,
+    Reservation,
+    Sku,
+    StockFile,
+    StockFileRow,
+    StockLock,
+    StockRepair,
+    StockRule,
+    Transfer,
+    TransferLine,
+)
 from oms_project.journal.models import Delivery, Entry
 from orders.models import (
     Appointment,
@@ -43,6 +60,7 @@ def fill(rows: int, at: datetime) -> None:
         work = make.make_work(order, node, state="stuck" if n % 2 else "completed", at=at)
         make.make_offer(work, expires_at=at + timedelta(seconds=30), at=at)
         _stock(n, node, sku, level, work, at)
+        _pool(n, dealer, node, sku, at)
         _order(n, order, sku, staff, at)
         _work(n, work, staff, at)
         _terms(n, at)
@@ -55,7 +73,34 @@ def fill(rows: int, at: datetime) -> None:
 def _stock(n: int, node: Node, sku: Sku, level: Level, work: FulfillmentOrder, at: datetime) -> None:
     Movement.objects.create(node=node, sku=sku, kind="receipt", quantity=1, source_key=f"full:{n}", moved_at=at)
     Reservation.objects.create(level=level, bill=work.fo_no, quantity=1, held_at=at)
-    Division.objects.create(code=f"99{n:04d}", name=f"区{n}", level=3, parent=Division.objects.order_by("-code").first())
+    division = Division.objects.create(
+        code=f"99{n:04d}", name=f"区{n}", level=3, parent=Division.objects.order_by("-code").first()
+    )
+    if division.parent:
+        Division.objects.filter(pk=division.parent.pk).update(valid_to=at.date())
+        division.parent.replaced_by.add(division)
+    Township.objects.create(code=f"99{n:04d}001", name=f"街道{n}", district=division)
+    DivisionEdition.objects.create(loaded_at=at, source="data", digest=f"{n:064d}", outcome="新增 1")
+
+
+def _pool(n: int, dealer: Dealer, node: Node, sku: Sku, at: datetime) -> None:
+    later = at + timedelta(days=2)
+    group = NodeGroup.objects.create(code=f"G{n}", name=f"仓库组{n}")
+    group.nodes.add(node)
+    StockRule.objects.create(name=f"库存规则{n}", node=node, sku=sku, dealer=dealer, safety_stock=3)
+    StockRepair.objects.create(node=node, sku=sku, way="movement", before=0, after=1, reason="对账", actor="test", repaired_at=at)
+    StockLock.objects.create(
+        lock_no=f"SK{n}", name=f"锁库{n}", claim=f"live:{n}", sku=sku, group=group, amount=5, starts_at=later,
+        ends_at=later + timedelta(hours=2),
+    )  # fmt: skip
+    Incoming.objects.create(node=node, sku=sku, quantity=5, expected_on=later.date(), source_key=f"full:{n}")
+    transfer = Transfer.objects.create(transfer_no=f"DB{n}", source=node, target=make.make_node(), requested_at=at)
+    TransferLine.objects.create(transfer=transfer, sku=sku, requested=1)
+    file = StockFile.objects.create(file_no=f"DR{n}", purpose="count", name="盘点.csv", actor="test", uploaded_at=at)
+    StockFileRow.objects.create(file=file, number=2, node=node, sku=sku, quantity=1, cells=[node.code, sku.code, "1"])
+    PublishRule.objects.create(channel="doudian", shop=f"s{n}", sku=sku, group=group)
+    PublishedStock.objects.create(channel="doudian", shop=f"s{n}", sku=sku, quantity=1, sellable=1, version=1, changed_at=at)
+    ApiKey.objects.create(name=f"仓储系统{n}", prefix=f"k{n:03d}", digest="0" * 64, dealer=dealer, made_at=at)
 
 
 def _order(n: int, order: Order, sku: Sku, staff: Staff, at: datetime) -> None:

@@ -27,16 +27,27 @@ FLOORS = {
     "oms_project.refusal": -1,
     "oms_project.sealed": -1,
     "oms_project.readonly": -1,
+    "oms_project.parsing": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
-    "dealers": [{"directory"}, {"settlement", "insights"}, {"management"}],
-    "inventory": [{"items"}, {"ledger"}, {"reservations"}, {"replenishment"}, {"management"}],
+    "dealers": [{"divisions"}, {"directory"}, {"settlement", "insights"}, {"management"}],
+    "inventory": [
+        {"items"},
+        {"ledger"},
+        {"reservations"},
+        {"locks", "arrivals"},
+        {"pool"},
+        {"replenishment"},
+        {"exchange", "partners"},
+        {"management"},
+    ],
     "orders": [
         {"catalogue"},
         {"lifecycle"},
         {"intake"},
         {"routing"},
         {"dispatch"},
+        {"promise"},
         {"fulfilment"},
         {"live"},
         {"desk"},
@@ -67,7 +78,7 @@ BOTS = {  # what is not named is a door
     "urls": 5,
 }
 BOTS_DOOR = 4
-PURE = {"rules", "cards", "grammar"}
+PURE = {"rules", "cards", "grammar", "gazetteer", "reading", "text", "writing"}
 IMPURE = {"django", "rest_framework", "channels", "wechatpy", "django_q", "requests", "random", "time"}
 DATABASE_SHELVES = {"models", "statements", "queries", "actions"}
 NETWORK = ("requests", "httpx", "aiohttp", "socket", "http.client", "urllib.request", "wechatpy", "websockets")

@@ -7,4 +7,5 @@ from bots.live import views
 urlpatterns = [
     path("", views.board, name="live"),
     path("figures", views.figures, name="live-figures"),
+    path("locks", views.locks, name="live-locks"),
 ]

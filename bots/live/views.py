@@ -1,7 +1,8 @@
-"""The live board's doors: one page and the figures it shows; the feed's socket brings the rest."""
+"""The live board's doors: one page and the figures it shows, of orders and of stock locks; the feed's socket brings the rest."""
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import orjson
 from django.contrib.auth.views import redirect_to_login
@@ -44,5 +45,14 @@ def board(request: HttpRequest) -> HttpResponse:
 @for_hq
 def figures(request: HttpRequest) -> HttpResponse:
     """orders.live.queries.figures as JSON."""
-    body = orjson.dumps(live.recent_figures(timezone.now()))
-    return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
+    return _json(live.recent_figures(timezone.now()))
+
+
+@for_hq
+def locks(request: HttpRequest) -> HttpResponse:
+    """orders.live.queries.locks as JSON, with its age."""
+    return _json(live.recent_locks(timezone.now()))
+
+
+def _json(answer: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(orjson.dumps(answer), content_type="application/json", headers={"Cache-Control": "no-store"})

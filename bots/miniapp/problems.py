@@ -39,12 +39,6 @@ class StaleRecord(Stale):
         self.record = record
 
 
-class TooLarge(exceptions.APIException):
-    status_code = 413
-    default_code = "too_large"
-    default_detail = "内容过大"
-
-
 def problem(status: int, detail: str = "", code: str = "", **more: Any) -> dict[str, Any]:
     """The body of an error answer."""
     title = _TITLES.get(status, HTTPStatus(status).phrase)

@@ -8,8 +8,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from bots.miniapp.parsing import StrictSerializer
 from dealers.models import Staff, Statement
+from oms_project.parsing import StrictSerializer
 from orders.dispatch import rules as dispatch_rules
 from orders.fulfilment import queries as fulfilment
 from orders.models import FulfillmentOrder, Offer

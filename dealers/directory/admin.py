@@ -1,7 +1,5 @@
 """Dealers, their areas and people, in Chinese."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
@@ -11,7 +9,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from dealers.directory import actions as directory
-from dealers.directory.models import Dealer, Division, ServiceArea, Skill, Staff
+from dealers.directory.models import Dealer, ServiceArea, Skill, Staff
 
 admin.site.unregister(Group)
 
@@ -33,20 +31,6 @@ class DealerAdmin(ModelAdmin):
     search_fields = ("code", "name")
     readonly_fields = ("accepted_count", "refused_count")
     inlines = (SkillInline, ServiceAreaInline)
-
-
-@admin.register(Division)
-class DivisionAdmin(ModelAdmin):
-    list_display = ("code", "name", "level", "parent", "population")
-    list_filter = ("level",)
-    list_select_related = ("parent",)
-    search_fields = ("code", "name")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class StaffForm(forms.ModelForm):

@@ -22,11 +22,16 @@ WINDOW_SECONDS = 900
 MAX_WRONG = {"phone": 5, "address": 30}
 
 # What HQ's people may do in the admin; the administrator is a superuser. Patterns of "app.action_model".
+# "inventory.view_[!a]*" is every table of stock but the keys of other systems (apikey).
 ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "operator": (
         "orders.view_*", "orders.change_order", "orders.change_orderhold", "orders.change_fulfillmentorder",
-        "orders.change_offer", "orders.change_sourcemessage", "inventory.view_*", "journal.view_*", "bots.view_*",
-        "dealers.view_dealer", "dealers.view_division", "dealers.view_skill", "dealers.view_servicearea",
+        "orders.change_offer", "orders.change_sourcemessage", "journal.view_*", "bots.view_*",
+        "inventory.view_[!a]*", "inventory.change_level", "inventory.*_stocklock", "inventory.add_transfer",
+        "inventory.change_transfer", "inventory.add_stockfile", "inventory.change_stockfile", "inventory.add_incoming",
+        "inventory.change_incoming",
+        "dealers.view_dealer", "dealers.view_division*", "dealers.view_township", "dealers.view_skill",
+        "dealers.view_servicearea",
     ),
     "finance": (
         "dealers.view_*", "dealers.add_splitrule", "dealers.change_splitrule", "dealers.change_statement", "journal.view_entry",

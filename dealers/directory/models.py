@@ -10,30 +10,6 @@ from django.db import models
 from django.utils.crypto import salted_hmac
 
 
-class Division(models.Model):
-    """A Chinese administrative division; county level has the centroid used for distances."""
-
-    class Level(models.IntegerChoices):
-        PROVINCE = 1, "省级"
-        CITY = 2, "地级"
-        COUNTY = 3, "县级"
-
-    code = models.CharField("区划代码", max_length=6, primary_key=True)
-    name = models.CharField("名称", max_length=40)
-    level = models.PositiveSmallIntegerField("级别", choices=Level.choices)
-    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name="上级")
-    lng = models.FloatField("经度", null=True, blank=True)
-    lat = models.FloatField("纬度", null=True, blank=True)
-    population = models.PositiveIntegerField("常住人口", default=0)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "行政区划"
-        indexes = [models.Index(fields=["name"], name="division_by_name")]
-
-    def __str__(self) -> str:
-        return f"{self.name}（{self.code}）"
-
-
 class Dealer(models.Model):
     """A dealer organisation: it stocks, delivers, installs, and is paid for it."""
 

@@ -1,95 +1,94 @@
-"""Stock on screen: places, levels taken apart, movements; corrections are posted like everything else."""
+"""The ledger on screen: places, groups, rules, movements and repairs; whatever is changed goes through the actions.
 
-from typing import Any
-from uuid import uuid4
+The page of levels is registered by the reservations, which add what they can do (see standing.py).
+"""
 
-from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from typing import Any, ClassVar
+
+from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
-from unfold.forms import ActionForm
+from django.utils.html import format_html
 
 from inventory.ledger import actions
-from inventory.ledger.models import Level, Movement, Node
-from inventory.ledger.rules import NewMovement
+from inventory.ledger.listing import Exported, SavedByActions, actor_of
+from inventory.ledger.models import Movement, Node, NodeGroup, StockRepair, StockRule
 from oms_project.readonly import ReadOnlyAdmin
-from oms_project.refusal import Refusal
 
 
 @admin.register(Node)
-class NodeAdmin(ModelAdmin):
-    list_display = ["code", "name", "kind", "dealer", "division_code", "is_active", "is_paused"]
-    list_select_related = ["dealer"]
+class NodeAdmin(SavedByActions):
+    list_display = ["code", "name", "kind", "dealer", "parent", "division_code", "is_active", "is_paused", "pool"]
+    list_select_related = ["dealer", "parent"]
     list_filter = ["kind", "is_active", "is_paused"]
     search_fields = ["code", "name"]
+    autocomplete_fields = ["parent", "dealer"]
+
+    @admin.display(description="库存池")
+    def pool(self, node: Node) -> str:
+        return format_html('<a href="{}">查看</a>', reverse("admin:inventory_pool_node", args=[node.pk]))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        actions.save_node(node=obj, actor=f"staff:{request.user.pk}", at=timezone.now())
+        actions.save_node(node=obj, actor=actor_of(request), at=timezone.now())
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        actions.delete_node(node=obj, actor=actor_of(request), at=timezone.now())
 
 
-class AdjustmentForm(ActionForm):
-    """How much and why; the token makes a form that is sent twice count once."""
+@admin.register(NodeGroup)
+class NodeGroupAdmin(SavedByActions):
+    list_display = ["code", "name"]
+    search_fields = ["code", "name"]
+    filter_horizontal = ["nodes"]
 
-    quantity = forms.IntegerField(label="调整数量（可为负）", required=False)
-    reason = forms.CharField(label="原因", max_length=120, required=False)
-    token = forms.CharField(label="", widget=forms.HiddenInput, required=False, initial=lambda: uuid4().hex)
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Saved with its places, in save_related."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        nodes = form.cleaned_data["nodes"]
+        actions.save_node_group(group=form.instance, nodes=nodes, actor=actor_of(request), at=timezone.now())
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        actions.delete_node_group(group=obj, actor=actor_of(request), at=timezone.now())
 
 
-@admin.register(Level)
-class LevelAdmin(ModelAdmin):
-    list_display = ["node", "sku", "on_hand", "held", "safety_stock", "sellable_units"]
+@admin.register(StockRule)
+class StockRuleAdmin(SavedByActions):
+    list_display = [
+        "name", "node_kind", "node", "dealer", "category", "sku", "safety_stock", "share_percent", "share_cap", "keep_back",
+        "fresh_hours", "max_stock", "ownership", "is_active",
+    ]  # fmt: skip
+    list_select_related = ["node", "dealer", "sku"]
+    list_filter = ["is_active", "node_kind", "ownership"]
+    search_fields = ["name", "node__code", "sku__code"]
+    autocomplete_fields = ["node", "dealer", "sku"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        actions.save_stock_rule(rule=obj, actor=actor_of(request), at=timezone.now())
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        actions.delete_stock_rule(rule=obj, actor=actor_of(request), at=timezone.now())
+
+
+@admin.register(StockRepair)
+class StockRepairAdmin(ReadOnlyAdmin):
+    list_display = ["repaired_at", "node", "sku", "way", "before", "after", "reason", "actor"]
     list_select_related = ["node", "sku"]
-    list_filter = ["node__kind"]
-    search_fields = ["node__code", "node__name", "sku__code", "sku__name"]
-    autocomplete_fields = ["node", "sku"]
-    fields = ["node", "sku", "on_hand", "held", "safety_stock"]
-    action_form = AdjustmentForm
-    actions = ["adjust"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Level | None = None) -> list[str]:
-        return ["on_hand", "held", *(["node", "sku"] if obj else [])]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.display(description="可售")
-    def sellable_units(self, level: Level) -> int:
-        return level.sellable
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if change:
-            actions.set_safety_stock(level=obj, safety_stock=obj.safety_stock)
-        else:
-            super().save_model(request, obj, form, change)
-
-    @admin.action(description="调整所选库存", permissions=["change"])
-    def adjust(self, request: HttpRequest, levels: QuerySet[Level]) -> None:
-        form = AdjustmentForm(request.POST)
-        del form.fields["action"]
-        quantity = form.cleaned_data.get("quantity") if form.is_valid() else None
-        if not quantity or not form.cleaned_data["reason"]:
-            self.message_user(request, "请填写不为 0 的调整数量和原因", messages.ERROR)
-            return
-        token = form.cleaned_data["token"] or uuid4().hex
-        movements = [
-            NewMovement(
-                level.node_id, level.sku_id, "adjustment", quantity, f"adjust:{token}:{level.pk}", form.cleaned_data["reason"]
-            )
-            for level in levels
-        ]
-        try:
-            posted = actions.post(movements=movements, actor=f"staff:{request.user.pk}", at=timezone.now())
-        except Refusal as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
-        else:
-            self.message_user(request, f"已调整 {posted} 处库存")
+    list_filter = ["way"]
+    search_fields = ["node__code", "sku__code"]
 
 
 @admin.register(Movement)
-class MovementAdmin(ReadOnlyAdmin):
+class MovementAdmin(Exported, ReadOnlyAdmin):
     list_display = ["moved_at", "node", "sku", "kind", "quantity", "reason", "actor", "source_key"]
     list_select_related = ["node", "sku"]
-    list_filter = ["kind"]
-    search_fields = ["source_key", "sku__code", "node__code"]
+    list_filter = ["kind", "moved_at"]
+    search_fields = ["=source_key", "sku__code", "node__code"]
+    file_name = "出入库流水"
+    file_columns = (
+        ("时间", "moved_at"), ("仓库编码", "node__code"), ("仓库", "node__name"), ("SKU 编码", "sku__code"),
+        ("商品", "sku__name"), ("类别", "kind"), ("数量", "quantity"), ("原因", "reason"), ("操作人", "actor"),
+        ("来源键", "source_key"),
+    )  # fmt: skip
+    file_words: ClassVar = {"kind": dict(Movement.Kind.choices)}

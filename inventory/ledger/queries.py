@@ -1,17 +1,26 @@
 """What stands where, taken apart as operators reconcile it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from django.db.models import F
+from django.db.models import BigIntegerField, Count, Min, Q, QuerySet, Sum
+from django.db.models.expressions import RawSQL
 
 from inventory.ledger import statements
-from inventory.ledger.models import Level
+from inventory.ledger.models import Level, Node, StockRule
+from inventory.ledger.rules import Place, free_units
+from inventory.ledger.shares import FIELDS, Rule, RuleBook, Scope
+
+_COLUMNS = (
+    "node_id", "node__name", "sku_id", "sku__code", "on_hand", "held", "safety_stock", "share_percent", "share_cap", "keep_back",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """在库, 预占, 安全库存 and 可售 of one SKU at one node, in units."""
+    """在库, 预占, 安全库存 and 可售 of one SKU at one node, in units; what the pool may use of the stock is counted in."""
 
     node_id: int
     node: str
@@ -20,10 +29,14 @@ class Decomposition:
     on_hand: int
     held: int
     safety_stock: int
+    share_percent: int = 100
+    share_cap: int | None = None
+    keep_back: int = 0
 
     @property
     def sellable(self) -> int:
-        return max(0, self.on_hand - self.held - self.safety_stock)
+        held = (self.on_hand, self.held, self.safety_stock)
+        return max(0, free_units(*held, self.share_percent, self.share_cap, self.keep_back))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,50 @@ class Drift:
     moved: int
     held: int
     promised: int
+    node_code: str = field(default="", compare=False)
+    sku_code: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseDrift:
+    """A delivery on its way whose promised units are not the sum of its open presale reservations."""
+
+    incoming_id: int
+    source_key: str
+    promised: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One stock row with the rows that explain it: (kind, rows, units) of movements and of open reservations."""
+
+    level: Level
+    moved: list[tuple[str, int, int]]
+    promised: list[tuple[str, int, int]]
+
+    @property
+    def moved_units(self) -> int:
+        return sum(units for _, _, units in self.moved)
+
+    @property
+    def promised_units(self) -> int:
+        return sum(units for _, _, units in self.promised)
+
+    @property
+    def agrees(self) -> bool:
+        return (self.level.on_hand, self.level.held) == (self.moved_units, self.promised_units)
+
+
+@dataclass(frozen=True, slots=True)
+class StaleNode:
+    """A node with stock that nobody has confirmed for too long, and that is therefore not sold."""
+
+    node_id: int
+    node: str
+    levels: int
+    units: int
+    since: datetime
 
 
 def decomposition(*, node_ids: Collection[int] | None = None, sku_ids: Collection[int] | None = None) -> list[Decomposition]:
@@ -45,8 +102,7 @@ def decomposition(*, node_ids: Collection[int] | None = None, sku_ids: Collectio
         levels = levels.filter(node_id__in=node_ids)
     if sku_ids is not None:
         levels = levels.filter(sku_id__in=sku_ids)
-    columns = ("node_id", "node__name", "sku_id", "sku__code", "on_hand", "held", "safety_stock")
-    return [Decomposition(*row) for row in levels.values_list(*columns)]
+    return [Decomposition(*row) for row in levels.values_list(*_COLUMNS)]
 
 
 def drift() -> list[Drift]:
@@ -54,12 +110,77 @@ def drift() -> list[Drift]:
     return [Drift(*row) for row in statements.read_drift()]
 
 
-def stock_alarms(*, limit: int) -> list[Decomposition]:
-    """Places where what is free has fallen to the safety stock or below it, the worst first.
+def promise_drift() -> list[PromiseDrift]:
+    """Every delivery on its way that promises other than its open presale reservations; empty when the books agree."""
+    return [PromiseDrift(*row) for row in statements.read_promise_drift()]
 
-    Places without a safety stock give no alarm: nobody asked to be warned of them.
+
+def explain(*, level: Level) -> Explanation:
+    """Why so many units stand and are promised there, by kind."""
+    place = (level.node_id, level.sku_id)
+    return Explanation(level, statements.sum_movements(place), statements.sum_reservations(place))
+
+
+def level_at(*, node_code: str, sku_code: str) -> Level | None:
+    """One stock row by what people call it."""
+    return Level.objects.select_related("node", "sku").filter(node__code=node_code, sku__code=sku_code).first()
+
+
+def with_free(levels: QuerySet[Level]) -> QuerySet[Any]:
+    """Levels with `free`: what may still be promised under the rules (see rules.free_units)."""
+    return levels.annotate(free=RawSQL(statements.free_sql("inventory_level."), [], output_field=BigIntegerField()))
+
+
+def below_safety(levels: QuerySet[Level]) -> QuerySet[Any]:
+    """Levels with a safety stock where nothing is free any more.
+
+    Places without a safety stock are left out: nobody asked to be warned of them.
     """
-    short = Level.objects.filter(safety_stock__gt=0, on_hand__lte=F("held") + F("safety_stock"), node__is_active=True)
-    columns = ("node_id", "node__name", "sku_id", "sku__code", "on_hand", "held", "safety_stock")
-    worst = short.order_by(F("on_hand") - F("held") - F("safety_stock"), "id")
-    return [Decomposition(*row) for row in worst.values_list(*columns)[:limit]]
+    return with_free(levels).filter(safety_stock__gt=0, free__lte=0)
+
+
+def stale_levels(*, at: datetime) -> QuerySet[Level]:
+    """Levels that are not sold because nobody confirmed them in time."""
+    return Level.objects.filter(fresh_until__isnull=False, fresh_until__lte=at)
+
+
+def stock_alarms(*, limit: int) -> list[Decomposition]:
+    """Places where what the rules leave free has fallen to the safety stock or below it, the worst first."""
+    short = below_safety(Level.objects.filter(node__is_active=True)).order_by("free", "id")
+    return [Decomposition(*row) for row in short.values_list(*_COLUMNS)[:limit]]
+
+
+def stale_alarms(*, at: datetime, limit: int) -> list[StaleNode]:
+    """Active nodes with stock that has not been reported in time, the most units first."""
+    stale = stale_levels(at=at).filter(node__is_active=True, on_hand__gt=0).values("node_id", "node__name")
+    worst = stale.annotate(levels=Count("id"), units=Sum("on_hand"), since=Min("fresh_until")).order_by("-units", "node_id")
+    return [StaleNode(*row) for row in worst.values_list("node_id", "node__name", "levels", "units", "since")[:limit]]
+
+
+def descendants(node: Node) -> list[int]:
+    """The ids of all nodes under a node."""
+    return statements.nodes_below(node.pk)
+
+
+_RULE = ("id", "sku_id", "node_id", "dealer_id", "category", "node_kind", *FIELDS)
+
+
+def broad_rules() -> RuleBook:
+    """The active rules that do not name one SKU at one node: few enough to keep all of them at hand."""
+    rows = StockRule.objects.filter(Q(node=None) | Q(sku=None), is_active=True).values_list(*_RULE)
+    return RuleBook.of(Rule(rule_id, Scope(*row[:5]), *row[5:]) for rule_id, *row in rows)
+
+
+def narrow_rules(places: Collection[Place]) -> RuleBook:
+    """The active rules that name the SKU and the node of one of these places."""
+    return RuleBook.of(statements.read_narrow_rules(places))
+
+
+def rules_at(places: Collection[Place]) -> RuleBook:
+    """All active rules that may speak of some places; two statements."""
+    return broad_rules() | narrow_rules(places)
+
+
+def scope_of(rule: StockRule) -> Scope:
+    """Where a rule holds."""
+    return Scope(rule.sku_id, rule.node_id, rule.dealer_id, rule.category, rule.node_kind)

@@ -1,45 +1,88 @@
-"""Promise stock, give the promise up, or turn it into a shipment; never more than there is."""
+"""Promise stock, give the promise up, or turn it into a shipment; never more than there is.
 
-from collections.abc import Sequence
+Every function is one transaction that locks deliveries and then stock rows, each in the order of
+their ids. Bills are the keys: repeating a call with the same bill changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 
 from django.db import transaction
 
-from inventory.reservations import statements
-from inventory.reservations.rules import Demand, Want, choose, demand_of, total_of
+from inventory.reservations import queries, statements
+from inventory.reservations.models import Reservation
+from inventory.reservations.rules import Demands, Place, Want, choose, demands_of, draws_of
+from oms_project.events import StockArrived
+from oms_project.journal import actions as journal
+from oms_project.refusal import Refusal
+
+ACTOR = "system:reservations"
+EXPIRE_LIMIT = 500
 
 
-def hold(*, wants: Sequence[Want], at: datetime, expires_at: datetime | None = None) -> frozenset[str]:
+class NothingHeld(Refusal):
+    """The bill holds nothing there, or no more than what is asked to stay."""
+
+
+class NotFree(Refusal):
+    """So many units are not free there."""
+
+
+def hold(*, wants: Sequence[Want], at: datetime, expires_at: datetime | None = None, together: bool = False) -> frozenset[str]:
     """Hold stock for bills, each entirely or not at all, in the order given; returns the bills that hold.
 
-    A bill that already holds one of its places changes nothing and counts as holding. At most two
-    statements (three on SQLite), whatever the batch; up to 5,000 wants per call. One bill at one
-    place is one statement on PostgreSQL and opens no transaction of its own, so that a row many
-    buyers want is locked for one round trip (unless the caller has a transaction open).
+    With `together` either all of the bills hold or none. A bill that already holds one of its
+    places changes nothing and counts as holding. A bill with claims takes from its locks first.
+    Two statements (three on SQLite; one more when something does not fit, two more when a lock is
+    drawn from), whatever the batch; up to 5,000 wants per call. One bill at one place is one statement on PostgreSQL and
+    opens no transaction of its own, so that a row many buyers want is locked for one round trip
+    (unless the caller has a transaction open).
     """
-    demand = demand_of(wants)
-    if not demand:
+    demands = demands_of(wants)
+    if not demands:
         return frozenset()
-    bill, units = next(iter(demand.items()))
-    if len(demand) > 1 or len(units) > 1:
-        return _hold_many(demand, at, expires_at)
-    place, quantity = next(iter(units.items()))
+    first = wants[0]
+    locks = queries.locks_for(claim for demand in demands.values() for claim in demand.claims)
+    if locks or len(wants) > 1:
+        return _hold_many(demands, locks, at, expires_at, together)
     with nullcontext() if statements.is_postgres() else transaction.atomic():
-        return frozenset([bill] if statements.hold_one(bill, place, quantity, at, expires_at) else [])
+        return frozenset([first.bill] if statements.hold_one(first, at, expires_at) else [])
 
 
 @transaction.atomic(savepoint=False)
-def _hold_many(demand: Demand, at: datetime, expires_at: datetime | None) -> frozenset[str]:
-    places = sorted({place for wanted in demand.values() for place in wanted})
-    levels, holding = statements.lock_free(places, list(demand))
-    fresh = {bill: wanted for bill, wanted in demand.items() if bill not in holding}
-    winners = choose(fresh, {place: free for place, (_, free) in levels.items()})
-    if winners:
-        rows = [(levels[place][0], bill, quantity) for bill in winners for place, quantity in fresh[bill].items()]
-        gains = [(levels[place][0], units) for place, units in total_of(fresh, winners).items()]
-        statements.hold_many(rows, gains, at, expires_at)
-    return frozenset(winners) | holding
+def _hold_many(
+    demands: Demands, locks: Mapping[str, tuple[str, ...]], at: datetime, expires_at: datetime | None, together: bool
+) -> frozenset[str]:
+    places = sorted({place for demand in demands.values() for place in demand.places})
+    found = statements.lock_free(places, locks, at)
+    ids, holding = found.level_ids, frozenset[str]()
+    grants = choose(demands, found.shelf.copy())
+    winners = {grant.bill for grant in grants}
+    if locks or len(winners) < len(demands):  # a repetition must not be counted twice, nor draw twice
+        holding = frozenset(statements.holding(demands.keys(), ids.values()))
+        grants = choose({bill: demand for bill, demand in demands.items() if bill not in holding}, found.shelf)
+        winners = {grant.bill for grant in grants}
+    if together and len(winners) + len(holding) < len(demands):
+        return frozenset()
+    if grants:
+        statements.hold_many([(ids[grant.place], grant) for grant in grants], at, expires_at)
+    if draws := draws_of(grants):
+        statements.draw_locks([(number, ids[place], units) for (number, place), units in draws.items()], at)
+    return holding | winners
+
+
+@transaction.atomic(savepoint=False)
+def hold_globally(*, demands: Sequence[tuple[str, int, int]], at: datetime) -> int:
+    """Remember what paid orders want while nobody knows from where: (order_no, sku_id, quantity); returns how many were new.
+
+    It lowers 可售, never what stands at a node, and is not limited by stock: the money has been taken.
+    """
+    units: dict[tuple[str, int], int] = {}
+    for bill, sku_id, quantity in demands:
+        units[(bill, sku_id)] = units.get((bill, sku_id), 0) + quantity
+    rows = [(bill, sku_id, quantity) for (bill, sku_id), quantity in sorted(units.items())]
+    return statements.insert_global(rows, at) if rows else 0
 
 
 @transaction.atomic(savepoint=False)
@@ -47,13 +90,14 @@ def release(*, bills: Sequence[str], at: datetime) -> int:
     """Give up what the bills hold; returns how many reservations were open. A repetition returns 0."""
     if not bills:
         return 0
+    statements.lock_deliveries(bills)
     statements.lock_levels(bills)
     return statements.close(bills, "released", at, leaves=False)
 
 
 @transaction.atomic(savepoint=False)
 def consume(*, bills: Sequence[str], actor: str, at: datetime) -> int:
-    """Ship what the bills hold: on_hand and held fall together and the shipments are written.
+    """Ship what the bills hold: on_hand and held fall together and the movements are written.
 
     Returns how many reservations were open. A repetition returns 0.
     """
@@ -69,13 +113,105 @@ class _DoesNotFit(Exception):
 
 def move(*, bill: str, wants: Sequence[Want], at: datetime) -> bool:
     """Give up what a bill holds and hold `wants` instead, or change nothing and return False."""
-    places = [(want.node_id, want.sku_id) for want in wants]
+    return move_all(wants=wants, at=at) if wants and all(want.bill == bill for want in wants) else False
+
+
+def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
+    """Give up all that these bills hold and hold `wants` instead: every bill, or nothing changes and it returns False.
+
+    A bill that holds nothing (any more: it has shipped) cannot be moved. Old and new places are
+    locked together in the order of their ids; the number of statements does not grow with the batch.
+    """
+    bills = list(dict.fromkeys(want.bill for want in wants))
     try:
         with transaction.atomic():
-            statements.lock_levels([bill], places)
-            statements.close([bill], "released", at, leaves=False)
-            if bill not in hold(wants=wants, at=at):
+            statements.lock_deliveries(bills)
+            statements.lock_levels(bills, sorted({want.place for want in wants}))
+            if len(statements.open_bills(bills)) < len(bills):
+                return False
+            statements.close(bills, "released", at, leaves=False)
+            if len(hold(wants=wants, at=at, together=True)) < len(bills):
                 raise _DoesNotFit
     except _DoesNotFit:
         return False
     return True
+
+
+@transaction.atomic
+def keep(*, bill: str, quantities: Mapping[Place, int], at: datetime) -> None:
+    """Lower what a bill holds to these units per place (0 gives the place up), as when less was picked than promised.
+
+    Raises NothingHeld, with nothing changed, when a place holds less than what should stay.
+    """
+    statements.lock_levels([bill])
+    open_rows = Reservation.objects.filter(bill=bill, state="open", level__isnull=False)
+    held = {(row[0], row[1]): row[2] for row in open_rows.values_list("level__node_id", "level__sku_id", "quantity")}
+    for place, units in quantities.items():
+        if units < 0 or units > held.get(place, 0):
+            raise NothingHeld(f"单据 {bill} 在该处只预占了 {held.get(place, 0)}，不能保留 {units}")
+    for place, units in quantities.items():
+        if units:
+            statements.lower_one(bill, place, units)
+        elif place in held:
+            statements.give_up_one(bill, place, at)
+
+
+@transaction.atomic
+def extend(*, bills: Sequence[str], expires_at: datetime | None) -> int:
+    """Give the open reservations of some bills another deadline (None: no deadline); returns how many."""
+    return Reservation.objects.filter(bill__in=bills, state="open").update(expires_at=expires_at)
+
+
+@transaction.atomic(savepoint=False)
+def settle(*, bills: Sequence[str], kind: str) -> int:
+    """Call what some bills hold by another kind (an accepted offer becomes a promise of the node); returns how many."""
+    return Reservation.objects.filter(bill__in=bills, state="open", level__isnull=False).exclude(kind=kind).update(kind=kind)
+
+
+@transaction.atomic
+def block(
+    *, key: str, node_id: int, sku_id: int, quantity: int, reason: str, at: datetime, expires_at: datetime | None = None
+) -> None:
+    """Take units out of sale for a while (damaged, lost, being checked); `key` makes a repetition a no-op.
+
+    It is a reservation of kind block: release puts the units back, consume writes them off. Raises
+    NotFree when so many are not free: what is promised must be moved first.
+    """
+    if quantity < 1:
+        raise NotFree("暂不可用的数量必须大于 0")
+    if not reason.strip():
+        raise NotFree("请填写暂不可用的原因")
+    if not statements.block_one(f"block:{key}", (node_id, sku_id), quantity, reason[:120], at, expires_at):
+        raise NotFree(f"未被预占的库存不足 {quantity}，请先释放或改派")
+
+
+@transaction.atomic
+def unblock(*, node_id: int, sku_id: int, actor: str, at: datetime) -> int:
+    """Put everything that is blocked at one place on sale again; returns how many blocks ended.
+
+    Records StockArrived, so that orders that wait are tried again. Raises NothingHeld when nothing is blocked there.
+    """
+    blocks = Reservation.objects.filter(kind=Reservation.Kind.BLOCK, state=Reservation.State.OPEN)
+    bills = list(blocks.filter(level__node_id=node_id, level__sku_id=sku_id).values_list("bill", flat=True))
+    ended = release(bills=bills, at=at)
+    if not ended:
+        raise NothingHeld("没有冻结中的库存")
+    journal.record(StockArrived(node_id=node_id, sku_ids=[sku_id]), actor=actor, at=at)
+    return ended
+
+
+@transaction.atomic
+def expire_due(*, at: datetime) -> int:
+    """Release what has expired, up to 500 at a time; returns how many. Called by the clock."""
+    bills = statements.due_bills(at, EXPIRE_LIMIT)
+    if not bills:
+        return 0
+    statements.lock_deliveries(bills)
+    statements.lock_levels(bills)
+    places = statements.places_of(bills)
+    closed = statements.close(bills, "released", at, leaves=False, due=True)
+    freed: dict[int, list[int]] = {}
+    for node_id, sku_id in places:
+        freed.setdefault(node_id, []).append(sku_id)
+    journal.record(*(StockArrived(node_id=node, sku_ids=skus) for node, skus in freed.items()), actor=ACTOR, at=at)
+    return closed

@@ -5,16 +5,20 @@ SQLite does the same in two statements inside its exclusive transaction. Stock r
 locked in the order of their ids.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from inventory.reservations.rules import Place
+from inventory.ledger.statements import free_sql, fresh_sql
+from inventory.reservations.rules import Grant, Place, Shelf, Want
+from oms_project.journal.statements import rows_of
 
 Row = tuple[int, str, int]  # level_id, bill, quantity
-_NEW = "INSERT INTO inventory_reservation (level_id, bill, quantity, state, held_at, expires_at) "
+_NEW = "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, lock_no, drawn, state, held_at, expires_at) "
+_LIFTED = "UPDATE inventory_level SET held = held + gain.units FROM gain WHERE inventory_level.id = gain.level_id"
 
 
 def is_postgres() -> bool:
@@ -30,18 +34,48 @@ def _marks(count: int, row: str = "%s") -> str:
     return ", ".join([row] * count)
 
 
-def read_sellable(node_ids: Collection[int], sku_ids: Collection[int]) -> dict[Place, int]:
-    """Free units per place, never below zero."""
+def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    return [value for row in rows for value in row]
+
+
+def _among(values: Collection[Any]) -> tuple[str, list[Any]]:
+    """What follows a column to ask whether it is one of some values; one parameter on PostgreSQL, so one plan for any number."""
+    if is_postgres():
+        return "= ANY(%s)", [list(values)]
+    return f"IN ({_marks(len(values))})", list(values)
+
+
+def read_free(node_ids: Collection[int], sku_ids: Collection[int], at: datetime) -> dict[Place, int]:
+    """Free units per place that has stock and is fresh; negative where more is promised than the rules allow now."""
+    (nodes, node_values), (skus, sku_values) = _among(node_ids), _among(sku_ids)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT node_id, sku_id, on_hand - held - safety_stock FROM inventory_level "
-            f"WHERE node_id IN ({_marks(len(node_ids))}) AND sku_id IN ({_marks(len(sku_ids))})",
-            [*node_ids, *sku_ids],
+            f"SELECT node_id, sku_id, {free_sql()} FROM inventory_level "
+            f"WHERE node_id {nodes} AND sku_id {skus} AND {fresh_sql()}",
+            [*node_values, *sku_values, _when(at)],
         )
-        return {(node_id, sku_id): max(0, free) for node_id, sku_id, free in cursor.fetchall()}
+        return {(node_id, sku_id): free for node_id, sku_id, free in cursor.fetchall()}
 
 
-def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: datetime | None) -> bool:
+def read_locked(
+    node_ids: Collection[int], sku_ids: Collection[int], lock_nos: Collection[str], at: datetime
+) -> dict[str, dict[Place, int]]:
+    """Units that these locks hold now, per lock and place."""
+    locked: dict[str, dict[Place, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.bill, l.node_id, l.sku_id, r.quantity FROM inventory_reservation r "
+            "JOIN inventory_level l ON l.id = r.level_id "
+            f"WHERE r.state = 'open' AND r.kind = 'lock' AND r.bill IN ({_marks(len(lock_nos))}) "
+            f"AND l.node_id IN ({_marks(len(node_ids))}) AND l.sku_id IN ({_marks(len(sku_ids))}) AND {fresh_sql('l.')}",
+            [*lock_nos, *node_ids, *sku_ids, _when(at)],
+        )
+        for lock_no, node_id, sku_id, units in cursor.fetchall():
+            locked.setdefault(lock_no, {})[(node_id, sku_id)] = units
+    return locked
+
+
+def hold_one(want: Want, at: datetime, expires_at: datetime | None) -> bool:
     """Hold one place for one bill if enough is free; true also when the bill already holds there."""
     already = (  # asked by both columns of the unique index: a row that many bills hold must not be searched
         "SELECT 1 FROM inventory_reservation WHERE bill = %s AND state = 'open' "
@@ -49,118 +83,323 @@ def hold_one(bill: str, place: Place, quantity: int, at: datetime, expires_at: d
     )
     raise_held = (
         "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s "
-        f"AND on_hand - held - safety_stock >= %s AND NOT EXISTS ({already}) RETURNING id"
+        f"AND {free_sql()} >= %s AND {fresh_sql()} AND NOT EXISTS ({already}) RETURNING id"
     )
-    raising: list[Any] = [quantity, *place, quantity, bill, *place]
+    raising: list[Any] = [want.quantity, *want.place, want.quantity, _when(at), want.bill, *want.place]
     with connection.cursor() as cursor:
         if is_postgres():
             cursor.execute(
                 f"WITH took AS ({raise_held}), new AS ({_NEW} "
-                "SELECT id, %s, %s, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
+                "SELECT id, %s, %s, %s, '', 0, 'open', %s, %s::timestamptz FROM took RETURNING 1) "
                 f"SELECT EXISTS (SELECT 1 FROM new) OR EXISTS ({already})",
-                [*raising, bill, quantity, at, expires_at, bill, *place],
+                [*raising, want.bill, want.kind, want.quantity, at, expires_at, want.bill, *want.place],
             )
             return bool(cursor.fetchone()[0])
         cursor.execute(raise_held, raising)
         took = cursor.fetchall()
         if took:
-            cursor.execute(
-                _NEW + "VALUES (%s, %s, %s, 'open', %s, %s)", [took[0][0], bill, quantity, _when(at), _when(expires_at)]
-            )
+            row = [took[0][0], want.bill, want.kind, want.quantity, _when(at), _when(expires_at)]
+            cursor.execute(_NEW + "VALUES (%s, %s, %s, %s, '', 0, 'open', %s, %s)", row)
             return True
-        cursor.execute(already, [bill, *place])
+        cursor.execute(already, [want.bill, *want.place])
         return cursor.fetchone() is not None
 
 
-def lock_free(places: Sequence[Place], bills: Sequence[str]) -> tuple[dict[Place, tuple[int, int]], set[str]]:
-    """Lock stock rows; returns (level_id, free units) per place, and the bills that already hold one of them."""
-    lock = " FOR UPDATE OF l" if is_postgres() else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH w (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')}) "
-            "SELECT l.id, l.node_id, l.sku_id, l.on_hand - l.held - l.safety_stock, r.bill "
-            "FROM w JOIN inventory_level l ON l.node_id = w.node_id AND l.sku_id = w.sku_id "
-            "LEFT JOIN inventory_reservation r ON r.level_id = l.id AND r.state = 'open' "
-            f"AND r.bill IN ({_marks(len(bills))}) ORDER BY l.id{lock}",
-            [*(value for place in places for value in place), *bills],
-        )
-        rows = cursor.fetchall()
-    free = {(node_id, sku_id): (level_id, units) for level_id, node_id, sku_id, units, _ in rows}
-    return free, {bill for *_, bill in rows if bill is not None}
+@dataclass(slots=True)
+class LockedShelf:
+    """Stock rows that are locked, with their ids per place, and what is free and kept by locks there."""
+
+    level_ids: dict[Place, int]
+    shelf: Shelf
 
 
-def hold_many(rows: Sequence[Row], gains: Sequence[tuple[int, int]], at: datetime, expires_at: datetime | None) -> None:
-    """Raise held by (level_id, units) and write the reservations that explain it. The rows must be locked."""
-    raise_held = "UPDATE inventory_level SET held = held + gain.units FROM gain WHERE inventory_level.id = gain.level_id"
-    gain = f"gain (level_id, units) AS (VALUES {_marks(len(gains), '(%s, %s)')})"
-    gaining = [value for pair in gains for value in pair]
+def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
+    """Lock stock rows in the order of their ids, then read what is free there and what the locks of some claims hold.
+
+    The locks' rows are read by a second statement, which sees what was committed while the first
+    one waited. A level that is not fresh has nothing free and nothing locked.
+    """
+    columns = f"l.id, l.node_id, l.sku_id, {free_sql('l.')}, {fresh_sql('l.')}"
+    join = "JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id ORDER BY l.id"
+    found = LockedShelf({}, Shelf({}, locks))
     with connection.cursor() as cursor:
         if is_postgres():
+            given, rows = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
+            cursor.execute(f"SELECT {columns} FROM {given} {join} FOR UPDATE OF l", [at, *rows])
+        else:
+            given = f"WITH v (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')})"
+            cursor.execute(f"{given} SELECT {columns} FROM v {join}", [*_flat(places), _when(at)])
+        fresh = {}
+        for level_id, node_id, sku_id, free, is_fresh in cursor.fetchall():
+            place = (node_id, sku_id)
+            found.level_ids[place] = level_id
+            found.shelf.free[place] = free if is_fresh else 0
+            if is_fresh:
+                fresh[level_id] = place
+    lock_nos = {number for numbers in locks.values() for number in numbers}
+    for bill, level_id, units in _open_at(lock_nos, fresh) if lock_nos else ():
+        found.shelf.locked.setdefault(bill, {})[fresh[level_id]] = units
+    return found
+
+
+def holding(bills: Collection[str], level_ids: Collection[int]) -> set[str]:
+    """Those of the bills that hold something at one of these levels already."""
+    return {bill for bill, _, _ in _open_at(bills, level_ids)}
+
+
+def open_bills(bills: Collection[str]) -> set[str]:
+    """Those of the bills that hold something at some level."""
+    return {bill for bill, _, _ in _open_at(bills, None)}
+
+
+def _open_at(bills: Collection[str], level_ids: Collection[int] | None) -> list[tuple[str, int, int]]:
+    """(bill, level_id, units) of what bills hold at some levels (None: anywhere); by bill, as a hot level has very many."""
+    with connection.cursor() as cursor:
+        among, values = _among(bills)
+        cursor.execute(
+            "SELECT bill, level_id, quantity FROM inventory_reservation "
+            f"WHERE state = 'open' AND level_id IS NOT NULL AND bill {among}",
+            values,
+        )
+        found: list[tuple[str, int, int]] = cursor.fetchall()
+        wanted = None if level_ids is None else set(level_ids)
+        return [row for row in found if wanted is None or row[1] in wanted]
+
+
+_GRANT = {"level_id": "bigint", "bill": "text", "kind": "text", "quantity": "bigint", "lock_no": "text", "drawn": "bigint"}
+_GAIN = "gain AS (SELECT level_id, SUM(quantity - drawn) AS units FROM new GROUP BY level_id)"
+
+
+def hold_many(rows: Sequence[tuple[int, Grant]], at: datetime, expires_at: datetime | None) -> None:
+    """Write the reservations of (level_id, grant) and raise held by what is new. The levels must be locked.
+
+    A bill that holds at a level already is left as it is there.
+    """
+    told = [(level_id, grant.bill, grant.kind, grant.quantity, grant.lock_no, grant.drawn) for level_id, grant in rows]
+    written = "ON CONFLICT DO NOTHING RETURNING level_id, quantity, drawn"
+    with connection.cursor() as cursor:
+        if is_postgres():
+            given, values = rows_of(_GRANT, told)
             cursor.execute(
-                f"WITH {gain}, up AS ({raise_held} RETURNING inventory_level.id) {_NEW} "
-                "SELECT w.level_id, w.bill, w.quantity, 'open', %s, %s::timestamptz "
-                f"FROM (VALUES {_marks(len(rows), '(%s, %s, %s)')}) AS w (level_id, bill, quantity) "
-                "JOIN up ON up.id = w.level_id",
-                [*gaining, at, expires_at, *(value for row in rows for value in row)],
+                f"WITH new AS ({_NEW} SELECT {', '.join(_GRANT)}, 'open', %s, %s::timestamptz FROM {given} {written}), "
+                f"{_GAIN} {_LIFTED}",
+                [at, expires_at, *values],
             )
             return
-        cursor.execute(f"WITH {gain} {raise_held}", gaining)
-        times = (_when(at), _when(expires_at))
+        times = ("open", _when(at), _when(expires_at))
+        row = f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s, %s, %s, %s)')}"
+        cursor.execute(f"{_NEW} {row} {written}", _flat((*row, *times) for row in told))
+        new = cursor.fetchall()
+        if new:
+            table = f"new (level_id, quantity, drawn) AS (VALUES {_marks(len(new), '(%s, %s, %s)')})"
+            cursor.execute(f"WITH {table}, {_GAIN} {_LIFTED}", _flat(new))
+
+
+def draw_locks(draws: Sequence[tuple[str, int, int]], at: datetime) -> None:
+    """Take (lock_no, level_id, units) out of locks; a lock's row that is used up is closed. The levels must be locked."""
+    with connection.cursor() as cursor:
         cursor.execute(
-            _NEW + f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s)')}",
-            [value for row in rows for value in (*row, "open", *times)],
+            f"WITH d (lock_no, level_id, units) AS (VALUES {_marks(len(draws), '(%s, %s, %s)')}) "
+            "UPDATE inventory_reservation SET "
+            "quantity = CASE WHEN quantity > d.units THEN quantity - d.units ELSE quantity END, "
+            "state = CASE WHEN quantity > d.units THEN 'open' ELSE 'consumed' END, "
+            f"closed_at = CASE WHEN quantity > d.units THEN NULL ELSE {'%s::timestamptz' if is_postgres() else '%s'} END "
+            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no AND inventory_reservation.level_id = d.level_id",
+            [*_flat(draws), _when(at)],
         )
+
+
+def lock_deliveries(bills: Sequence[str]) -> None:
+    """Lock the deliveries on which some bills stand, in the order of their ids: they come before the stock rows.
+
+    From then on no arrival moves these bills from a delivery to a level.
+    """
+    if not is_postgres():
+        return  # the transaction is exclusive already
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM inventory_incoming WHERE id IN (SELECT incoming_id FROM inventory_reservation WHERE state = 'open' "
+            f"AND incoming_id IS NOT NULL AND bill IN ({_marks(len(bills))})) ORDER BY id FOR UPDATE",
+            list(bills),
+        )
+
+
+_ROWS = "SELECT id FROM inventory_reservation WHERE state = 'open' AND bill = ANY(%s) AND kind <> 'lock'"
 
 
 def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
-    """Lock the stock rows that some bills hold, and those of some places, in the order of their ids."""
+    """Lock what some bills hold, then the stock rows it stands on and those of some places, each in the order of their ids.
+
+    The bills' own rows come first, so that two who close or move the same bill wait before they
+    read where it stands. The rows of locks are left out: buyers reach those from the stock rows.
+    """
     if not is_postgres():
         return  # the transaction is exclusive already
-    more = f" OR (node_id, sku_id) IN ({_marks(len(places), '(%s, %s)')})" if places else ""
+    mine: set[int] = set()
+    with connection.cursor() as cursor:
+        while True:  # a wait may have ended because the bill was moved, and then it stands in another row by now
+            cursor.execute(f"{_ROWS} ORDER BY id FOR UPDATE", [list(bills)])
+            mine.update(row[0] for row in cursor.fetchall())
+            cursor.execute(_ROWS, [list(bills)])
+            if mine.issuperset(row[0] for row in cursor.fetchall()):
+                break
+    given, rows = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM inventory_level WHERE id IN (SELECT level_id FROM inventory_reservation "
-            f"WHERE state = 'open' AND bill IN ({_marks(len(bills))})){more} ORDER BY id FOR UPDATE",
-            [*bills, *(value for place in places for value in place)],
+            "WHERE state = 'open' AND level_id IS NOT NULL AND bill = ANY(%s) UNION ALL SELECT l.id "
+            f"FROM {given} JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id) ORDER BY id FOR UPDATE",
+            [list(bills), *rows],
         )
 
 
-def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor: str = "") -> int:
+_SHIP_KIND = "CASE c.kind WHEN 'transfer' THEN 'transfer_out' WHEN 'block' THEN 'write_off' ELSE 'shipment' END"
+_SHIP = "INSERT INTO inventory_movement (node_id, sku_id, kind, quantity, source_key, reason, actor, moved_at) "
+_SHIPPED = (
+    f"SELECT l.node_id, l.sku_id, {_SHIP_KIND}, -c.quantity, 'ship:' || c.bill || ':' || c.level_id, c.reason, "
+    "%s, %s FROM closed c JOIN inventory_level l ON l.id = c.level_id ORDER BY c.level_id"
+)
+_CLOSED = "level_id, incoming_id, bill, quantity, kind, reason"
+
+
+def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor: str = "", due: bool = False) -> int:
     """Close the open reservations of some bills and lower held; with `leaves` the goods leave too.
 
-    Leaving lowers on_hand in the same statement and writes the shipment, keyed ship:<bill>:<level>.
-    Returns the number of reservations closed.
+    Leaving lowers on_hand in the same statement and writes the movement (shipment, transfer_out or
+    write_off by the reservation's kind), keyed ship:<bill>:<level>; what stands on no level stays
+    open. With `due` only what has expired at `at` is closed. Returns the number of reservations closed.
     """
+    only = (" AND level_id IS NOT NULL" if leaves else "") + (" AND expires_at <= %s" if due else "")
+    among, named = _among(bills)
     closing = (
-        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill IN ({_marks(len(bills))}) "
-        "RETURNING level_id, bill, quantity"
+        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill {among}{only} "
+        f"RETURNING {_CLOSED}"
     )
+    values: list[Any] = [state, _when(at), *named, *([_when(at)] if due else [])]
     columns = "held = held - gone.units" + (", on_hand = on_hand - gone.units" if leaves else "")
     lower = f"UPDATE inventory_level SET {columns} FROM gone WHERE inventory_level.id = gone.level_id"
-    ship = "INSERT INTO inventory_movement (node_id, sku_id, kind, quantity, source_key, reason, actor, moved_at) "
-    shipped = (
-        "SELECT l.node_id, l.sku_id, 'shipment', -c.quantity, 'ship:' || c.bill || ':' || c.level_id, '', "
-        "%s, %s FROM closed c JOIN inventory_level l ON l.id = c.level_id ORDER BY c.level_id"
-    )
+    if not is_postgres():
+        return _close_by_steps(closing, values, lower, _sent(leaves, actor, at) if leaves else None)
+    sent = f", sent AS ({_SHIP}{_SHIPPED})" if leaves else f", freed AS ({_UNPROMISED})"
     with connection.cursor() as cursor:
-        if is_postgres():
-            shipping: list[Any] = [actor, at] if leaves else []
-            sent = f", sent AS ({ship}{shipped})" if leaves else ""
-            cursor.execute(
-                f"WITH closed AS ({closing}), "
-                "gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed GROUP BY level_id), "
-                f"down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
-                [state, at, *bills, *shipping],
-            )
-            return int(cursor.fetchone()[0])
-        cursor.execute(closing, [state, _when(at), *bills])
-        closed: list[Row] = cursor.fetchall()
+        cursor.execute(
+            f"WITH closed AS ({closing}), gone AS (SELECT level_id, SUM(quantity)::bigint AS units FROM closed "
+            f"GROUP BY level_id), down AS ({lower}){sent} SELECT COUNT(*) FROM closed",
+            [*values, *_sent(leaves, actor, at)],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _sent(leaves: bool, actor: str, at: datetime) -> list[Any]:
+    return [actor, _when(at)] if leaves else []
+
+
+_UNPROMISED = (
+    "UPDATE inventory_incoming SET promised = promised - back.units FROM (SELECT incoming_id, "
+    "CAST(SUM(quantity) AS BIGINT) AS units FROM closed WHERE incoming_id IS NOT NULL GROUP BY incoming_id) back "
+    "WHERE inventory_incoming.id = back.incoming_id"
+)
+
+
+def _close_by_steps(closing: str, values: list[Any], lower: str, sent: list[Any] | None) -> int:
+    """`close` where one statement cannot feed another."""
+    with connection.cursor() as cursor:
+        cursor.execute(closing, values)
+        closed = cursor.fetchall()
         if not closed:
             return 0
-        table = f"closed (level_id, bill, quantity) AS (VALUES {_marks(len(closed), '(%s, %s, %s)')})"
-        values = [value for row in closed for value in row]
-        gone = "gone AS (SELECT level_id, SUM(quantity) AS units FROM closed GROUP BY level_id)"
-        cursor.execute(f"WITH {table}, {gone} {lower}", values)
-        if leaves:
-            cursor.execute(f"WITH {table} {ship}{shipped}", [*values, actor, _when(at)])
+        table = f"closed ({_CLOSED}) AS (VALUES {_marks(len(closed), '(%s, %s, %s, %s, %s, %s)')})"
+        gone = "gone AS (SELECT level_id, SUM(quantity) AS units FROM closed WHERE level_id IS NOT NULL GROUP BY level_id)"
+        cursor.execute(f"WITH {table}, {gone} {lower}", _flat(closed))
+        if sent is not None:
+            cursor.execute(f"WITH {table} {_SHIP}{_SHIPPED}", [*_flat(closed), *sent])
+        elif any(row[1] for row in closed):
+            cursor.execute(f"WITH {table} {_UNPROMISED}", _flat(closed))
         return len(closed)
+
+
+def due_bills(at: datetime, limit: int) -> list[str]:
+    """Bills with a reservation whose time has come, the longest overdue first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT bill FROM inventory_reservation WHERE state = 'open' AND expires_at <= %s ORDER BY expires_at, id LIMIT %s",
+            [_when(at), limit],
+        )
+        return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+
+
+def places_of(bills: Sequence[str]) -> list[Place]:
+    """Where these bills hold stock now."""
+    among, values = _among(bills)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT l.node_id, l.sku_id FROM inventory_reservation r JOIN inventory_level l ON l.id = r.level_id "
+            f"WHERE r.state = 'open' AND r.bill {among} ORDER BY 1, 2",
+            values,
+        )
+        return cursor.fetchall()
+
+
+def insert_global(rows: Sequence[tuple[str, int, int]], at: datetime) -> int:
+    """Write (bill, sku_id, quantity) as promised without a place; one that is open already is left alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_reservation (sku_id, bill, kind, quantity, state, held_at) "
+            f"VALUES {_marks(len(rows), '(%s, %s, %s, %s, %s, %s)')} "
+            "ON CONFLICT DO NOTHING RETURNING id",
+            _flat((sku_id, bill, "global", quantity, "open", _when(at)) for bill, sku_id, quantity in rows),
+        )
+        return len(cursor.fetchall())
+
+
+_AT_PLACE = "(SELECT id FROM inventory_level WHERE node_id = %s AND sku_id = %s)"
+
+
+def lower_one(bill: str, place: Place, to: int) -> None:
+    """Lower an open reservation of a bill at a place to `to` units (at least 1), and held with it. The level must be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_level SET held = held - (SELECT r.quantity FROM inventory_reservation r WHERE r.state = 'open' "
+            "AND r.bill = %s AND r.level_id = inventory_level.id) + %s WHERE node_id = %s AND sku_id = %s",
+            [bill, to, *place],
+        )
+        cursor.execute(
+            "UPDATE inventory_reservation SET quantity = %s, drawn = CASE WHEN drawn > %s THEN %s ELSE drawn END "
+            f"WHERE state = 'open' AND bill = %s AND level_id = {_AT_PLACE}",
+            [to, to, to, bill, *place],
+        )
+
+
+def give_up_one(bill: str, place: Place, at: datetime) -> None:
+    """Release what a bill holds at one place only. The level must be locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_level SET held = held - (SELECT r.quantity FROM inventory_reservation r WHERE r.state = 'open' "
+            "AND r.bill = %s AND r.level_id = inventory_level.id) WHERE node_id = %s AND sku_id = %s",
+            [bill, *place],
+        )
+        cursor.execute(
+            "UPDATE inventory_reservation SET state = 'released', closed_at = %s "
+            f"WHERE state = 'open' AND bill = %s AND level_id = {_AT_PLACE}",
+            [_when(at), bill, *place],
+        )
+
+
+def block_one(bill: str, place: Place, quantity: int, reason: str, at: datetime, expires_at: datetime | None) -> bool:
+    """Keep units from sale if they are not promised; true also when this bill does already. Safety stock may be blocked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s AND on_hand - held >= %s "
+            "AND NOT EXISTS (SELECT 1 FROM inventory_reservation WHERE bill = %s) RETURNING id",
+            [quantity, *place, quantity, bill],
+        )
+        took = cursor.fetchall()
+        if took:
+            cursor.execute(
+                "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, state, reason, held_at, expires_at) "
+                "VALUES (%s, %s, 'block', %s, 'open', %s, %s, %s)",
+                [took[0][0], bill, quantity, reason, _when(at), _when(expires_at)],
+            )
+            return True
+        cursor.execute("SELECT 1 FROM inventory_reservation WHERE bill = %s", [bill])
+        return cursor.fetchone() is not None

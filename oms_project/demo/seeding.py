@@ -10,7 +10,7 @@ from bots.models import ChatIdentity
 from dealers.models import Dealer, Division, ServiceArea, Skill, SplitRule, Staff
 from inventory.ledger import actions as ledger
 from inventory.ledger.rules import NewMovement
-from inventory.models import Level, Node, Sku
+from inventory.models import Node, Sku, StockRule
 from oms_project.demo import brand
 from orders.models import ChannelAccount, FreightTemplate, LadderPolicy, LadderStep, Product, ProductPart, RoutingPolicy
 
@@ -191,6 +191,9 @@ def _rules(at: datetime) -> None:
 
 def _stock(nodes: list[Node], at: datetime) -> None:
     """Believable imbalance: HQ has everything, dealers carry a part, some shelves are nearly empty."""
+    for kind, safety_stock, ownership in (("hq", 5, "hq"), ("region", 5, "hq"), ("dealer", 1, "dealer"), ("store", 0, "dealer")):
+        label = Node.Kind(kind).label
+        StockRule.objects.create(name=f"{label}通则", node_kind=kind, safety_stock=safety_stock, ownership=ownership)
     luck = random.Random(SEED)
     goods = list(Sku.objects.filter(kind=Sku.Kind.PHYSICAL).order_by("code"))
     carry = {"hq": 1.0, "region": 0.85, "dealer": 0.6, "store": 0.35}
@@ -209,5 +212,3 @@ def _stock(nodes: list[Node], at: datetime) -> None:
         if luck.random() < carry[node.kind]
     ]
     ledger.post(movements=movements, actor="demo", at=at)
-    Level.objects.filter(node__kind__in=["hq", "region"]).update(safety_stock=5)
-    Level.objects.filter(node__kind="dealer").update(safety_stock=1)

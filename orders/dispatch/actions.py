@@ -17,7 +17,7 @@ from dealers.settlement import queries as settlement
 from dealers.settlement.rules import income_of, quote
 from inventory.models import Node
 from inventory.reservations import actions as reservations
-from inventory.reservations.queries import sellable
+from inventory.reservations.rules import Shelf, Want, demands_of
 from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.journal.subscription import Fact
@@ -39,7 +39,6 @@ ROUNDS = 3
 RETRY_CHUNK, RETRY_LIMIT = 100, 1000
 EXPIRE_LIMIT = 500
 TAKEN_MEANWHILE = "库存被同时下单的订单占用"
-Stock = dict[tuple[int, int], int]
 Saved = tuple[OrderToRoute, Decision, str, int]
 HQ_PLACERS = frozenset({Staff.Role.ADMIN, Staff.Role.OPERATOR})
 
@@ -77,6 +76,7 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
     saved: list[Saved] = [(order, decisions[order.order_id], "", 1) for order in orders]
     if routed:
         _open(routed, decisions, planned, actor, at)
+        reservations.release(bills=[order.order_no for order in routed if order.is_awaited], at=at)
     routing_actions.save_decisions(decisions=saved, at=at)
     if stranded := [order for order in orders if order.order_id not in planned]:
         reasons = {order.order_id: list(decisions[order.order_id].reasons) for order in stranded}
@@ -95,14 +95,14 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     planned: dict[int, list[Planned]] = {}
     todo = list(orders)
     for _ in range(ROUNDS):
-        stock = _stock_for(todo, table)
+        stock = queries.stock_for(todo, table, at)
         tried: dict[int, list[Planned]] = {}
         for order in todo:
-            ladder = queries.ladder_for(order.channel)
-            decision = decisions[order.order_id] = decide(order, table, stock, ladder=ladder, refused=frozenset(), at=at)
+            ladder, seen = queries.ladder_for(order.channel), stock.view(order.claims)
+            decision = decisions[order.order_id] = decide(order, table, seen, ladder=ladder, refused=frozenset(), at=at)
             if decision.is_routable:
                 tried[order.order_id] = rules.plan_works(order, decision, ladder)
-                rules.take_from(stock, _wants(tried[order.order_id]))
+                _take(stock, tried[order.order_id])
         wants = _wants(work for works in tried.values() for work in works)
         held = reservations.hold(wants=wants, at=at) if wants else frozenset()
         wanted = {want.bill for want in wants}
@@ -118,19 +118,14 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     return decisions, planned
 
 
-def _wants(works: Iterable[Planned]) -> list[rules.Want]:
+def _wants(works: Iterable[Planned]) -> list[Want]:
     return [want for work in works for want in work.wants]
 
 
-def _stock_for(orders: Iterable[OrderToRoute], table: RoutingTable) -> Stock:
-    """What may be promised now of the goods of these orders, wherever one of them may come from."""
-    node_ids: set[int] = set()
-    sku_ids: set[int] = set()
-    for area in {(order.division_code, order.channel) for order in orders}:
-        node_ids.update(table.candidates(*area))
-    for order in orders:
-        sku_ids.update(line.sku_id for line in order.lines if line.is_counted)
-    return dict(sellable(node_ids=node_ids, sku_ids=sku_ids)) if node_ids and sku_ids else {}
+def _take(stock: Shelf, works: Iterable[Planned]) -> None:
+    """Count planned work off a stock snapshot, so that the next order of a batch sees what is left."""
+    for bill, demand in demands_of(_wants(works)).items():
+        stock.take(bill, demand)
 
 
 def _open(
@@ -233,6 +228,7 @@ def accept_offer(*, offer_no: str, staff: Staff, at: datetime, version: int | No
         raise OfferGone(rules.GONE[offer.state])
     accepted, actor = FulfillmentOrder.State.ACCEPTED, f"staff:{staff.pk}"
     offer.work = lifecycle.move_work(work_id=offer.work_id, to=accepted, actor=actor, at=at)
+    reservations.settle(bills=[offer.work.fo_no], kind="node")
     return _tell_answer(offer, staff, at)
 
 
@@ -379,7 +375,7 @@ def _move_on(
     moved: dict[int, Planned] = {}
     todo = list(works)
     for _ in range(ROUNDS):
-        stock = _stock_for([orders[work.pk] for work in todo], table)
+        stock = queries.stock_for([orders[work.pk] for work in todo], table, at)
         tried: dict[int, Planned] = {}
         for work in todo:
             order, before = orders[work.pk], asked[work.pk]
@@ -387,7 +383,7 @@ def _move_on(
             decision = decisions[work.pk] = _decide_whole(order, table, stock, ladder, before.dealers, at)
             for planned in rules.plan_works(order, decision, ladder, work.fo_no):
                 tried[work.pk] = planned
-                rules.take_from(stock, planned.wants)
+                _take(stock, [planned])
         todo = [work for work in todo if work.pk in tried]
         statements.lock_levels(
             {(node_id, want.sku_id) for work in todo for want in tried[work.pk].wants for node_id in (work.node_id, want.node_id)}
@@ -408,10 +404,10 @@ def _move_on(
 
 
 def _decide_whole(
-    order: OrderToRoute, table: RoutingTable, stock: Stock, ladder: tuple[Rung, ...], refused: frozenset[int], at: datetime
+    order: OrderToRoute, table: RoutingTable, shelves: Shelf, ladder: tuple[Rung, ...], refused: frozenset[int], at: datetime
 ) -> Decision:
     """The best plan that keeps one piece of work in one place, climbing the ladder until there is one."""
-    whole = None
+    whole, stock = None, shelves.view(order.claims)
     for start in range(len(ladder)):
         decision = decide(order, table, stock, ladder=ladder[start:], refused=refused, at=at)
         if len(decision.packages) == 1:
@@ -449,13 +445,20 @@ def place_by_hand(*, fo_no: str, node_id: int, staff: Staff, at: datetime) -> Fu
     order, before = queries.as_orders([work])[work.pk], queries.asked_before([work.pk])[work.pk]
     rung = queries.ladder_for(order.channel)[0]
     planned = Planned(order, fo_no, node.pk, node.dealer_id, order.lines, rung.position, rung.seconds)
-    if planned.wants and not reservations.move(bill=fo_no, wants=planned.wants, at=at):
+    if planned.wants and not _holds_there(work, planned.wants, at):
         raise NoStockThere(f"{node.name} 的可售库存不足")
     _rehome(work, planned, actor, at)
     if node.dealer_id:
         journal.record(*_offer([(planned, work.pk, before.rounds + 1)], at, again=True), actor=actor, at=at)
     work.refresh_from_db()
     return work
+
+
+def _holds_there(work: FulfillmentOrder, wants: Sequence[Want], at: datetime) -> bool:
+    """Move what the work holds; stuck work has given its stock back and holds anew."""
+    if work.state == FulfillmentOrder.State.STUCK:
+        return bool(reservations.hold(wants=wants, at=at))
+    return reservations.move(bill=work.fo_no, wants=wants, at=at)
 
 
 # What others tell.

@@ -3,17 +3,20 @@
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import QuerySet
 
 from dealers.models import Dealer, Staff
 from inventory.models import Node
+from inventory.reservations.queries import shelf
+from inventory.reservations.rules import Shelf
 from oms_project.refusal import NotFound
 from orders.dispatch.models import LadderStep, Offer
 from orders.dispatch.rules import DealerTerms, LadderTerms, NodeTerms, choose_ladder
 from orders.lifecycle.models import FulfillmentLine, FulfillmentOrder, Order
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
-from orders.routing.rules import Rung
+from orders.routing.rules import RoutingTable, Rung
 
 _FRESH_SECONDS = 5.0
 
@@ -63,6 +66,18 @@ def _read_roster() -> Roster:
 def ladder_for(channel: str) -> tuple[Rung, ...]:
     """The rungs by which orders of a channel are offered."""
     return choose_ladder(roster().policies, channel)
+
+
+def stock_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetime) -> Shelf:
+    """What may be promised now of the goods of these orders, wherever one of them may come from."""
+    node_ids: set[int] = set()
+    sku_ids: set[int] = set()
+    for area in {(order.division_code, order.channel) for order in orders}:
+        node_ids.update(table.candidates(*area))
+    for order in orders:
+        sku_ids.update(line.sku_id for line in order.lines if line.is_counted)
+    claims = {claim for order in orders for claim in order.claims}
+    return shelf(node_ids=node_ids, sku_ids=sku_ids, claims=claims, at=at)
 
 
 def offers_for(staff: Staff) -> QuerySet[Offer]:
@@ -149,6 +164,7 @@ def as_orders(works: Sequence[FulfillmentOrder]) -> dict[int, OrderToRoute]:
             paid_fen=work.paid_fen,
             paid_at=work.order.paid_at or work.order.placed_at,
             anchor=work.order.anchor,
+            live_session=work.order.live_session,
             lines=tuple(lines[work.pk]),
         )
         for work in works

@@ -1,6 +1,6 @@
 """Who is asked next, until when, and what a decision becomes. Plain values, no database."""
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -79,7 +79,11 @@ class Planned:
         for line in self.lines:
             if line.is_counted:
                 needed[line.sku_id] = needed.get(line.sku_id, 0) + line.quantity
-        return tuple(Want(self.fo_no, self.node_id, sku_id, quantity) for sku_id, quantity in sorted(needed.items()))
+        kind = "offer" if self.dealer_id else "node"
+        claims = self.order.claims
+        return tuple(
+            Want(self.fo_no, self.node_id, sku_id, quantity, kind, claims) for sku_id, quantity in sorted(needed.items())
+        )
 
     def as_work(self, at: datetime) -> NewWork:
         """A dealer is asked first; HQ's own work is accepted as it opens."""
@@ -128,13 +132,6 @@ def plan_works(order: OrderToRoute, decision: Decision, ladder: Sequence[Rung], 
         )
         for number, package in enumerate(decision.packages, start=1)
     ]
-
-
-def take_from(stock: MutableMapping[tuple[int, int], int], wants: Iterable[Want]) -> None:
-    """Count wants off a stock snapshot, so that the next order of a batch sees what is left."""
-    for want in wants:
-        key = (want.node_id, want.sku_id)
-        stock[key] = stock.get(key, 0) - want.quantity
 
 
 def choose_ladder(policies: Iterable[LadderTerms], channel: str) -> tuple[Rung, ...]:

@@ -20,6 +20,7 @@ import orjson
 from django.db import transaction
 from django.db.models import F
 
+from dealers.divisions import queries as divisions
 from oms_project.journal.bell import bell
 from oms_project.refusal import Stale
 from oms_project.sealed import seal, unseal
@@ -191,14 +192,14 @@ def _translate(
     adapters = {key: ADAPTERS[accounts[key[0]].channel] for key in details}
     codes = {code for key, detail in details.items() for code in adapters[key].codes_in(detail)}
     parts = catalogue.parts_for(codes) if codes else {}
-    divisions = queries.divisions() if details else None
+    places = divisions.gazetteer() if details else None
     risky = _risky(messages, adapters)
     orders: dict[OrderKey, ChannelOrder] = {}
     failures: dict[OrderKey, LastingFailure] = {}
     for key, detail in details.items():
         try:
             orders[key] = adapters[key].translate(
-                detail, shop=accounts[key[0]].shop, divisions=divisions, parts=parts, is_risky=key in risky
+                detail, shop=accounts[key[0]].shop, gazetteer=places, parts=parts, is_risky=key in risky
             )
         except LastingFailure as failure:
             failures[key] = failure

@@ -1,48 +1,25 @@
-"""What intake reads: divisions, shops, and whether a risk was cleared."""
+"""What intake reads: shops, and whether a risk was cleared."""
 
 import base64
-import secrets
 import time
 import zlib
 from collections.abc import Collection
 from typing import Any
 
 import orjson
-from django.core.cache import cache
 
-from dealers.models import Division
+from dealers.divisions import queries as divisions
 from oms_project.sealed import unseal
 from orders.intake.models import ChannelAccount, SourceMessage
-from orders.intake.rules import Divisions
 
-_MARK = "orders.intake.divisions"
-_KEPT_SECONDS = 300
 _SHOP_SECONDS = 5.0
 _shops: dict[int, tuple[float, ChannelAccount]] = {}
-_kept: tuple[str, Divisions] = ("", Divisions.of([]))
-
-
-def divisions() -> Divisions:
-    """The divisions of the country, kept in the process; a mark in the shared cache says how long.
-
-    An empty table is never kept, so that a fresh installation sees its data at once.
-    """
-    global _kept
-    mark = cache.get(_MARK)
-    if mark and mark == _kept[0]:
-        return _kept[1]
-    made = Divisions.of(Division.objects.values_list("code", "name", "level"))
-    if made.names:
-        mark = mark or secrets.token_hex(8)
-        cache.set(_MARK, mark, _KEPT_SECONDS)
-        _kept = (mark, made)
-    return made
 
 
 def forget() -> None:
-    """Divisions changed: every process reads them again."""
-    cache.delete(_MARK)
+    """Shops or divisions changed: read them again."""
     _shops.clear()
+    divisions.forget()
 
 
 def accounts_of(channel: str, app_key: str) -> list[ChannelAccount]:

@@ -3,7 +3,7 @@
 Lock order: Order, then Offer, then work, then stock levels.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import orjson
@@ -11,6 +11,8 @@ from django.db import transaction
 from django.db.models import F
 
 from dealers.models import Staff
+from inventory.models import Sku
+from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.refusal import NotFound, Refusal, Stale
@@ -126,7 +128,14 @@ def _furnish(
             )
     if holds:
         OrderHold.objects.bulk_create(holds)
+        _await_stock({hold.order_id for hold in holds}, at)
     return facts
+
+
+def _await_stock(order_ids: Collection[int], at: datetime) -> None:
+    """Promise the goods of paid orders that nobody can place at a node yet, so that they are not sold again."""
+    lines = OrderLine.objects.filter(order_id__in=order_ids, sku__kind=Sku.Kind.PHYSICAL)
+    reservations.hold_globally(demands=list(lines.values_list("order__order_no", "sku_id", "quantity")), at=at)
 
 
 def lock_order(order_id: int) -> Order:
@@ -170,6 +179,7 @@ def _close_at_source(order: Order, at: datetime) -> list[events.Event]:
         return [closed]
     Order.objects.filter(pk=order.pk).update(state=Order.State.CANCELLED, version=F("version") + 1)
     OrderHold.objects.filter(order=order, released_at=None).update(released_at=at, note="平台关闭")
+    reservations.release(bills=[order.order_no], at=at)
     return [closed, events.OrderCancelled(order_id=order.pk, order_no=order.order_no, reason="平台关闭")]
 
 
@@ -178,6 +188,8 @@ def _review_again(order: Order, found: Sequence[Finding], lines: Sequence[Channe
     if lines:
         OrderLine.objects.filter(order=order).delete()
         statements.insert_lines([(order.pk, line) for line in rules.explode(lines)])
+        reservations.release(bills=[order.order_no], at=at)
+        _await_stock([order.pk], at)
     reasons = {item.reason for item in found}
     still_open = OrderHold.objects.filter(order=order, released_at=None)
     still_open.exclude(reason__in=[*reasons, "remark", "amended"]).update(released_at=at, note="自动复核通过")
@@ -256,7 +268,8 @@ def hold_order(*, order_id: int, reason: str, detail: str, actor: str, at: datet
     )
     if made:
         waiting = Order.objects.filter(pk=order_id, state__in=[Order.State.PLACED, Order.State.UNROUTABLE])
-        waiting.update(state=Order.State.HELD, version=F("version") + 1)
+        if waiting.update(state=Order.State.HELD, version=F("version") + 1):
+            _await_stock([order_id], at)
         journal.record(events.OrderHeld(order_id=order.pk, order_no=order.order_no, reasons=[reason]), actor=actor, at=at)
     return made
 
@@ -321,6 +334,7 @@ def retry_review(*, order: Order, staff: Staff, at: datetime) -> bool:
     OrderHold.objects.filter(order=locked, reason=OrderHold.Reason.SKU, released_at=None).update(
         released_at=at, released_by=staff, note="重新匹配成功"
     )
+    _await_stock([locked.pk], at)
     placed = _place_if_clear(locked)
     journal.record(*placed, actor=f"staff:{staff.pk}", at=at)
     return bool(placed)
@@ -337,6 +351,7 @@ def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Seq
     """No plan holds for these taken orders now: they wait for stock, rules or a person."""
     ids = [order.order_id for order in orders]
     Order.objects.filter(pk__in=ids, state=Order.State.ROUTED).update(state=Order.State.UNROUTABLE, version=F("version") + 1)
+    _await_stock([order.order_id for order in orders if not order.is_awaited], at)
     facts = [
         events.OrderUnroutable(
             order_id=order.order_id,

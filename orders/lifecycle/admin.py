@@ -12,6 +12,7 @@ from django.utils import timezone
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from dealers.divisions import queries as divisions
 from dealers.models import Division, Staff
 from oms_project.money import yuan
 from oms_project.readonly import ReadOnlyAdmin, ReadOnlyInline, SteppedAdmin, WordsFilter
@@ -190,8 +191,8 @@ class OrderHoldAdmin(SteppedAdmin):
     @admin.action(description="修正收货地区", permissions=["change"])
     def fix_address(self, request: HttpRequest, queryset: QuerySet[OrderHold]) -> None:
         given = request.POST.get("division", "").strip()
-        counties = Division.objects.filter(level=Division.Level.COUNTY).select_related("parent__parent")
-        found = list(counties.filter(code=given) or counties.filter(name=given)[:5])
+        counties = Division.objects.filter(level=Division.Level.COUNTY, valid_to=None).select_related("parent__parent")
+        found = list(counties.filter(code__in=divisions.current_codes(given)) or counties.filter(name=given)[:5])
         if len(found) != 1:
             choices = "、".join(f"{division.code} {_full_name(division)}" for division in found)
             messages.error(request, f"请改用区县代码：{choices}" if found else "请填写正确的区县代码或名称")

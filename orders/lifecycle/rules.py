@@ -93,7 +93,7 @@ class LineToRoute:
 
 @dataclass(frozen=True, slots=True)
 class OrderToRoute:
-    """What routing needs to know of one order."""
+    """What routing needs to know of one order. is_awaited: its goods are promised without a place meanwhile."""
 
     order_id: int
     order_no: str
@@ -106,6 +106,14 @@ class OrderToRoute:
     anchor: str
     lines: tuple[LineToRoute, ...]
     works_before: int = 0
+    live_session: str = ""
+    is_awaited: bool = False
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The stock locks that this order's buyer may draw from, the narrowest first."""
+        live = (f"live:{self.live_session}",) if self.live_session else ()
+        return (*live, f"shop:{self.channel}/{self.shop}", f"channel:{self.channel}")
 
 
 @dataclass(frozen=True, slots=True)

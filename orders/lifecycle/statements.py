@@ -107,7 +107,7 @@ def insert_lines(lines: Sequence[tuple[int, CountableLine]]) -> None:
         cursor.execute(insert, values)
 
 
-_TAKEN = "id, order_no, channel, shop, division_code, region, paid_fen, paid_at, placed_at, anchor"
+_TAKEN = "id, order_no, channel, shop, division_code, region, paid_fen, paid_at, placed_at, anchor, live_session"
 _TAKE = (
     "UPDATE orders_order SET state = 'routed', version = version + 1 WHERE id IN ({ids}) AND state IN ('placed', 'unroutable')"
 )
@@ -115,7 +115,8 @@ _TAKEN_LINES = (
     f"SELECT {', '.join(f'taken.{name}' for name in _TAKEN.split(', '))}, "
     "l.id, l.sku_id, s.code, s.name, l.quantity - l.fulfilled_quantity - l.cancelled_quantity, l.paid_fen, "
     "s.weight_g, s.kind, s.install_skill, s.category, s.supply_price_fen, "
-    "(SELECT count(*) FROM orders_fulfillmentorder w WHERE w.order_id = taken.id) "
+    "(SELECT count(*) FROM orders_fulfillmentorder w WHERE w.order_id = taken.id), "
+    "EXISTS (SELECT 1 FROM inventory_reservation r WHERE r.bill = taken.order_no AND r.state = 'open' AND r.sku_id IS NOT NULL) "
     "FROM {taken} JOIN orders_orderline l ON l.order_id = taken.id JOIN inventory_sku s ON s.id = l.sku_id "
     "WHERE l.quantity > l.fulfilled_quantity + l.cancelled_quantity{only} ORDER BY taken.id, l.position"
 )
@@ -141,23 +142,37 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
     head = rows[0]
     lines = tuple(
         LineToRoute(
-            line_id=row[10],
-            sku_id=row[11],
-            sku_code=row[12],
-            name=row[13],
-            quantity=row[14],
-            paid_fen=row[15],
-            weight_g=row[16],
-            is_counted=row[17] == "physical",
-            install_skill=row[18],
-            category=row[19],
-            supply_price_fen=row[20],
+            line_id=row[11],
+            sku_id=row[12],
+            sku_code=row[13],
+            name=row[14],
+            quantity=row[15],
+            paid_fen=row[16],
+            weight_g=row[17],
+            is_counted=row[18] == "physical",
+            install_skill=row[19],
+            category=row[20],
+            supply_price_fen=row[21],
         )
         for row in rows
     )
     paid_at = read_time(head[7] or head[8])
     order_id, order_no, channel, shop, division_code, region, paid_fen = head[:7]
-    return OrderToRoute(order_id, order_no, channel, shop, division_code, region, paid_fen, paid_at, head[9], lines, head[21])
+    return OrderToRoute(
+        order_id,
+        order_no,
+        channel,
+        shop,
+        division_code,
+        region,
+        paid_fen,
+        paid_at,
+        anchor=head[9],
+        lines=lines,
+        works_before=head[22],
+        live_session=head[10],
+        is_awaited=bool(head[23]),
+    )
 
 
 def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:

@@ -1,35 +1,60 @@
-"""What the livestream's operators look at: today in numbers, and the latest orders.
+"""What the livestream's operators look at: today in numbers, the latest orders, and what may still be sold of locked stock.
 
 Amounts are fen, times ISO 8601 in UTC, days and minutes those of Shanghai. No personal data.
 """
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from inventory.locks import queries as stock_locks
+from inventory.locks.queries import SafeToSell
 from oms_project.journal import feed
 from orders.live import rules, statements
 from orders.models import Order
 
 STATEMENTS = 8  # what figures() costs, however many orders there are
-_KEEP = timedelta(seconds=1)
-_lock = threading.Lock()
-_kept: list[tuple[datetime, dict[str, Any]]] = []
+LOCK_STATEMENTS = stock_locks.STATEMENTS  # what locks() costs, however many there are; one when none is active
+
+
+class Kept:
+    """An answer that is told again while it is young; one thread computes while the others wait for it."""
+
+    def __init__(self, compute: Callable[[datetime], Any], young: timedelta) -> None:
+        self._compute, self._young = compute, young
+        self._lock = threading.Lock()
+        self._kept: list[tuple[datetime, Any]] = []
+
+    def read(self, at: datetime) -> tuple[datetime, Any]:
+        """The answer, and the moment it is of."""
+        with self._lock:
+            if not self._kept or not timedelta(0) <= at - self._kept[0][0] < self._young:
+                self._kept[:] = [(at, self._compute(at))]
+            return self._kept[0]
+
+    def forget(self) -> None:
+        with self._lock:
+            self._kept.clear()
 
 
 def recent_figures(at: datetime) -> dict[str, Any]:
-    """figures(at), at most one second old; one thread computes while the others wait for it."""
-    with _lock:
-        if not _kept or not timedelta(0) <= at - _kept[0][0] < _KEEP:
-            _kept[:] = [(at, figures(at))]
-        return _kept[0][1]
+    """figures(at), at most one second old."""
+    answer: dict[str, Any] = _figures.read(at)[1]
+    return answer
+
+
+def recent_locks(at: datetime) -> dict[str, Any]:
+    """locks(at), at most two seconds old; `age_ms` tells how old."""
+    since, answer = _locks.read(at)
+    return {"age_ms": (at - since) // timedelta(milliseconds=1), "locks": answer}
 
 
 def forget() -> None:
-    """Drop what recent_figures keeps."""
-    with _lock:
-        _kept.clear()
+    """Drop what is kept."""
+    _figures.forget()
+    _locks.forget()
 
 
 def figures(at: datetime) -> dict[str, Any]:
@@ -121,3 +146,30 @@ def _ticker(newest: int) -> list[dict[str, Any]]:
         }
         for _, order_no, region, paid_fen, state, placed_at in statements.latest_orders(newest, rules.TICKER)
     ]
+
+
+def locks(at: datetime) -> list[dict[str, Any]]:
+    """The active stock locks, the most urgent first: what each holds, sold, and may safely sell, in units."""
+    active = stock_locks.safe_to_sell(at=at)
+    return [_lock(each) for each in sorted(active, key=lambda each: (rules.URGENCY[each.alarm], each.total.safe, each.lock_no))]
+
+
+def _lock(lock: SafeToSell) -> dict[str, Any]:
+    best = sorted(lock.provinces.items(), key=lambda item: (-item[1].safe, item[0]))[: rules.LOCK_PROVINCES]
+    return {
+        "lock_no": lock.lock_no,
+        "name": lock.name,
+        "sku_code": lock.sku_code,
+        "sku_name": lock.sku_name,
+        "locked": lock.total.locked,
+        "drawn": lock.total.drawn,
+        "safe": lock.total.safe,
+        "alarm": lock.alarm,
+        "provinces": [
+            {"name": rules.PROVINCES.get(code, rules.ELSEWHERE), "safe": units.safe} for code, units in best if units.safe > 0
+        ],
+    }
+
+
+_figures = Kept(figures, timedelta(seconds=1))
+_locks = Kept(locks, timedelta(seconds=2))

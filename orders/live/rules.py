@@ -7,6 +7,9 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 MINUTES = 30
 SESSIONS = 5
 TICKER = 30
+LOCK_PROVINCES = 4
+URGENCY = {"out": 0, "low": 1, "ok": 2}
+ELSEWHERE = "其他"
 
 # GB/T 2260: the first two digits of a division code, and the name in use (short enough for a tile).
 PROVINCES = {

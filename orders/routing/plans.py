@@ -5,14 +5,19 @@ A subset of lines is a mask: bit i stands for line i.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from orders.lifecycle.rules import LineToRoute
 from orders.routing.table import Candidate, Fence
 
 EXACT_LINES = 8
 UNREACHABLE = 1 << 60
-Stock = Mapping[tuple[int, int], int]
+
+
+class Stock(Protocol):
+    """Units per (node, SKU) that this order may have."""
+
+    def get(self, place: tuple[int, int], default: int, /) -> int: ...
 
 
 @dataclass(slots=True)

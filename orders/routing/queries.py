@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dealers.divisions import queries as divisions
 from dealers.models import Division, ServiceArea, Skill
 from inventory.models import Node
 from orders.routing.models import FreightTemplate, RoutingPolicy
@@ -76,7 +77,11 @@ def _read_table() -> RoutingTable:
     centres = Division.objects.filter(lng__isnull=False, lat__isnull=False).values_list("code", "lng", "lat")
     return RoutingTable(
         nodes=nodes,
-        areas=[Area(dealer_id, code, kind == ServiceArea.Kind.TERRITORY, channel) for dealer_id, code, kind, channel in areas],
+        areas=[
+            Area(dealer_id, one, kind == ServiceArea.Kind.TERRITORY, channel)
+            for dealer_id, code, kind, channel in areas
+            for one in divisions.area_codes(code)
+        ],
         freight={kind: Freight(*terms) for kind, *terms in templates},
         policy=_read_policy(),
         centroids={code: (lng, lat) for code, lng, lat in centres if lng is not None and lat is not None},

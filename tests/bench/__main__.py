@@ -16,6 +16,7 @@ ALL: list[tuple[str, list[str], bool]] = [
     ("reserve", ["0.5"], True),
     ("pipeline", ["--brief"], True),
     ("push", ["4"], True),
+    ("stock_import", ["10000", "csv"], True),
     ("live_push", ["100", "100", "5"], False),
 ]
 

@@ -29,8 +29,8 @@ _STEPS = (
     "INSERT INTO orders_routingdecision (order_id, fo_no, round, policy, ladder_step, is_routable, cost_fen, runner_up_fen, plan, "
     "trace, decided_at) SELECT id, '', 1, 'filler v1', 1, true, 5000, NULL, '[]', jsonb_build_array(repeat('t', 1000)), placed_at "
     "FROM orders_order WHERE shop = 'filler{mark}'",
-    "INSERT INTO inventory_reservation (level_id, bill, quantity, state, held_at, closed_at) SELECT (SELECT min(id) FROM "
-    "inventory_level), order_no || '-1', 1, 'consumed', placed_at, placed_at FROM orders_order WHERE shop = 'filler{mark}'",
+    "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, state, held_at, closed_at) SELECT (SELECT min(id) FROM "
+    "inventory_level), order_no || '-1', 'node', 1, 'consumed', placed_at, placed_at FROM orders_order WHERE shop = 'filler{mark}'",
     "INSERT INTO journal_entry (name, subject, rooms, actor, payload, recorded_at, xid) SELECT e, 'order:' || order_no, ' ops ', '', "
     "jsonb_build_object('order_id', id, 'order_no', order_no), placed_at, 0 FROM orders_order, "
     "unnest(ARRAY['order.placed', 'order.routed', 'offer.opened', 'offer.closed', 'work.moved']) e WHERE shop = 'filler{mark}'",

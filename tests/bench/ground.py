@@ -91,10 +91,10 @@ def template() -> Iterator[str]:
     _run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"', home=home)
     use(name)
     call_command("migrate", interactive=False, verbosity=0)
-    from dealers.directory import actions as directory  # noqa: PLC0415
+    from dealers.divisions import actions as divisions  # noqa: PLC0415
     from oms_project.demo import seeding  # noqa: PLC0415
 
-    directory.load_divisions(at=timezone.now())
+    divisions.load_divisions(at=timezone.now())
     seeding.seed_everything(at=timezone.now())
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM journal_delivery")

@@ -32,6 +32,7 @@ from django.db import connection, connections  # noqa: E402
 from django.db.models import Count  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from dealers.divisions import queries as divisions_queries  # noqa: E402
 from dealers.settlement import queries as settlement_queries  # noqa: E402
 from oms_project import events  # noqa: E402
 from oms_project.demo import brand, platform, playing  # noqa: E402
@@ -41,7 +42,6 @@ from oms_project.journal.subscription import Subscription  # noqa: E402
 from orders.dispatch import actions as dispatch  # noqa: E402
 from orders.dispatch import queries as dispatch_queries  # noqa: E402
 from orders.intake import actions as intake  # noqa: E402
-from orders.intake import queries as intake_queries  # noqa: E402
 from orders.intake.adapters import doudian  # noqa: E402
 from orders.models import ChannelAccount, Offer, Order, OrderHold, SourceMessage  # noqa: E402
 from orders.routing import queries as routing_queries  # noqa: E402
@@ -123,7 +123,7 @@ def drain(limit: int) -> None:
 def warm() -> None:
     """Read what a worker keeps in memory, as one that has been running for a while has done."""
     now = timezone.now()
-    intake_queries.divisions()
+    divisions_queries.gazetteer()
     routing_queries.routing_table(now)
     dispatch_queries.roster()
     settlement_queries.rules_in_force(now)

@@ -1,4 +1,6 @@
-"""How fast stock is promised: `hold` beside the plain SQL statement it cannot beat, in the same run.
+"""How fast stock is promised: `hold` beside the plain SQL that makes the same writes, in the same run.
+
+One order per call, twenty (a burst as the workers route it) and five hundred; all on one hot SKU, and spread over 500.
 
 Run: DATABASE_URL=postgres://… python -m tests.bench.reserve [seconds per measurement]
 A scratch database (test_<name>) is made from the migrations and dropped afterwards. Ways are
@@ -31,37 +33,56 @@ from tests.conftest import NOON  # noqa: E402
 from tests.make import make_node, make_sku  # noqa: E402
 
 BATCH = 20
+BURST = 500
 SPREAD = 500
-RAW = (
+ONE = (
     "WITH took AS (UPDATE inventory_level SET held = held + 1 WHERE node_id = %s AND sku_id = %s "
     "AND on_hand - held - safety_stock >= 1 RETURNING id) INSERT INTO inventory_reservation "
-    "(level_id, bill, quantity, state, held_at) SELECT id, %s, 1, 'open', now() FROM took"
+    "(level_id, bill, kind, quantity, state, held_at) SELECT id, %s, 'node', 1, 'open', now() FROM took"
+)
+MANY = (
+    "WITH w AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS w (node_id, sku_id, bill)), "
+    "need AS (SELECT node_id, sku_id, count(*) AS units FROM w GROUP BY 1, 2), "
+    "row AS (SELECT l.id, need.* FROM need JOIN inventory_level l USING (node_id, sku_id) ORDER BY l.id FOR UPDATE OF l), "
+    "took AS (UPDATE inventory_level l SET held = held + row.units FROM row WHERE l.id = row.id "
+    "AND on_hand - held - safety_stock >= row.units RETURNING l.id, l.node_id, l.sku_id) INSERT INTO inventory_reservation "
+    "(level_id, bill, kind, quantity, state, held_at) SELECT took.id, w.bill, 'node', 1, 'open', now() FROM w "
+    "JOIN took USING (node_id, sku_id)"
 )
 _numbers = count(1)
 Client = Callable[[], int]
 
 
-def ours(places: list[Place]) -> Client:
-    """One order of one unit at a time, through the action."""
-    return lambda: len(reservations.hold(wants=[Want(f"O{next(_numbers)}", *random.choice(places), 1)], at=NOON))
+def _bills(units: int, places: list[Place]) -> list[tuple[str, int, int]]:
+    return [(f"O{next(_numbers)}", *random.choice(places)) for _ in range(units)]
 
 
-def ours_in_batches(places: list[Place]) -> Client:
-    """Twenty orders in one call, as a burst is routed."""
+def ours(units: int) -> Callable[[list[Place]], Client]:
+    """Orders of one unit each, so many in one call of the action."""
 
-    def once() -> int:
-        wants = [Want(f"B{next(_numbers)}", *random.choice(places), 1) for _ in range(BATCH)]
-        return len(reservations.hold(wants=wants, at=NOON))
+    def way(places: list[Place]) -> Client:
+        return lambda: len(reservations.hold(wants=[Want(*bill, 1) for bill in _bills(units, places)], at=NOON))
 
-    return once
+    return way
 
 
-def raw(places: list[Place]) -> Client:
-    """The bare statement, prepared, without Django, without the check for repetition."""
-    params = connection.get_connection_params()
-    known = {key: params[key] for key in ("dbname", "user", "password", "host", "port") if params.get(key)}
-    line = psycopg.connect(**known, autocommit=True, prepare_threshold=1)
-    return lambda: line.execute(RAW, [*random.choice(places), f"R{next(_numbers)}"]).rowcount
+def raw(units: int) -> Callable[[list[Place]], Client]:
+    """The same writes as one prepared statement, without Django, a check for repetition or rules of sharing."""
+
+    def way(places: list[Place]) -> Client:
+        params = connection.get_connection_params()
+        known = {key: params[key] for key in ("dbname", "user", "password", "host", "port") if params.get(key)}
+        line = psycopg.connect(**known, autocommit=True, prepare_threshold=1)
+
+        def once() -> int:
+            bills, nodes, skus = zip(*_bills(units, places), strict=True)
+            if units == 1:
+                return line.execute(ONE, [nodes[0], skus[0], bills[0]]).rowcount
+            return line.execute(MANY, [list(nodes), list(skus), list(bills)]).rowcount
+
+        return once
+
+    return way
 
 
 def measure(way: Callable[[list[Place]], Client], places: list[Place], clients: int, seconds: float) -> float:
@@ -87,21 +108,31 @@ def measure(way: Callable[[list[Place]], Client], places: list[Place], clients: 
     return sum(made) / (time.perf_counter() - began)
 
 
+WAYS = {
+    "raw": raw(1),
+    "hold": ours(1),
+    f"raw×{BATCH}": raw(BATCH),
+    f"hold×{BATCH}": ours(BATCH),
+    f"raw×{BURST}": raw(BURST),
+    f"hold×{BURST}": ours(BURST),
+}
+
+
 def main(seconds: float) -> None:
     node = make_node().pk
     places = [(node, make_sku().pk) for _ in range(SPREAD)]
     stock = [NewMovement(*place, "receipt", 10_000_000, f"in:{place[1]}") for place in places]
     ledger.post(movements=stock, actor="bench", at=NOON)
-    print(f"{'clients':>7} {'stock':<7} {'raw /s':>8} {'hold /s':>8} {'ratio':>6} {f'hold×{BATCH} /s':>11} {'ratio':>6}")
+    print(f"{'clients':>7} {'stock':<6}" + "".join(f"{name + ' /s':>13}" for name in WAYS) + "   ours : raw")
     for clients in (1, 4, 16):
         for name, some in (("one", places[:1]), (f"{SPREAD}", places)):
-            best = [0.0, 0.0, 0.0]
+            best = dict.fromkeys(WAYS, 0.0)
             for _ in range(2):
-                for index, way in enumerate((raw, ours, ours_in_batches)):
-                    best[index] = max(best[index], measure(way, some, clients, seconds))
-            plain, single, batch = best
-            figures = f"{plain:>8.0f} {single:>8.0f} {single / plain:>6.2f} {batch:>11.0f} {batch / plain:>6.2f}"
-            print(f"{clients:>7} {name:<7} {figures}", flush=True)
+                for label, way in WAYS.items():
+                    best[label] = max(best[label], measure(way, some, clients, seconds))
+            rates = list(best.values())
+            ratios = "  ".join(f"{mine / theirs:.2f}" for theirs, mine in zip(rates[::2], rates[1::2], strict=True))
+            print(f"{clients:>7} {name:<6}" + "".join(f"{rate:>13.0f}" for rate in rates) + f"   {ratios}", flush=True)
     print("drift:", len(queries.drift()))
 
 

@@ -8,10 +8,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from inventory.ledger import actions as ledger
+from inventory.ledger.rules import NewMovement
+from inventory.locks import actions as stock_locks
+from inventory.models import Level, Sku
+from inventory.reservations import actions as reservations
+from inventory.reservations.rules import Want
 from orders.live import queries as live
 from orders.models import Order
 from tests.conftest import NOON
-from tests.make import make_dealer, make_node, make_offer, make_order, make_staff, make_work
+from tests.make import make_dealer, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
 pytestmark = [pytest.mark.alone, pytest.mark.django_db, pytest.mark.urls("tests.bots.live_urls")]
 MIDNIGHT = NOON - timedelta(hours=12)
@@ -24,7 +30,7 @@ def _nothing_kept() -> Iterator[None]:
     live.forget()
 
 
-@pytest.mark.parametrize("path", ["/live/", "/live/figures"])
+@pytest.mark.parametrize("path", ["/live/", "/live/figures", "/live/locks"])
 @pytest.mark.parametrize("role", ["admin", "operator", "finance"])
 def test_headquarters_sees_the_board(client: Client, path: str, role: str) -> None:
     client.force_login(make_staff(role=role))
@@ -33,13 +39,13 @@ def test_headquarters_sees_the_board(client: Client, path: str, role: str) -> No
     assert client.post(path).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/live/", "/live/figures"])
+@pytest.mark.parametrize("path", ["/live/", "/live/figures", "/live/locks"])
 def test_strangers_log_in_first(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer["Location"]) == (302, "/admin/login/?next=/live/")
 
 
-@pytest.mark.parametrize("path", ["/live/", "/live/figures"])
+@pytest.mark.parametrize("path", ["/live/", "/live/figures", "/live/locks"])
 @pytest.mark.parametrize("role", ["owner", "clerk", "installer"])
 def test_dealers_people_do_not(client: Client, path: str, role: str) -> None:
     client.force_login(make_staff(make_dealer(), role=role))
@@ -188,3 +194,77 @@ def test_figures_are_kept_for_a_second(django_assert_num_queries) -> None:  # ty
         assert live.recent_figures(NOON + timedelta(milliseconds=999)) is first
     with django_assert_num_queries(live.STATEMENTS):
         assert live.recent_figures(NOON + timedelta(seconds=1)) is not first
+
+
+def lock(sku: Sku, amount: int, claim: str = "channel:doudian", name: str = "专场") -> None:
+    planned = stock_locks.plan_lock(
+        name=name, claim=claim, sku_id=sku.pk, mode="number", amount=amount, starts_at=NOON, ends_at=NOON + timedelta(hours=1),
+        actor="test", at=NOON,
+    )  # fmt: skip
+    stock_locks.start_lock(lock_no=planned.lock_no, actor="test", at=NOON)
+
+
+def stock(sku: Sku, units: int, division_code: str = "320506") -> Level:
+    node = make_node(division_code=division_code)
+    ledger.post(movements=[NewMovement(node.pk, sku.pk, "receipt", units, f"in:{node.pk}")], actor="test", at=NOON)
+    return Level.objects.get(node=node, sku=sku)
+
+
+def buy(level: Level, units: int) -> None:
+    want = Want(f"FO{level.pk}", level.node_id, level.sku_id, units, claims=("channel:doudian",))
+    assert reservations.hold(wants=[want], at=NOON)
+
+
+def test_locks_tell_what_may_still_be_sold_the_most_urgent_first() -> None:
+    sofa, lamp, rug, desk = (make_sku(code) for code in ("SOFA", "LAMP", "RUG", "DESK"))
+    suzhou = stock(sofa, 10)
+    stock(sofa, 6, "440106")
+    few, none = stock(lamp, 12, "990000"), stock(rug, 3)
+    stock(desk, 1)
+    for sku, amount in ((sofa, 8), (lamp, 12), (rug, 3), (desk, 1)):
+        lock(sku, amount, name=f"{sku.code}专场")
+    for level, units in ((suzhou, 4), (few, 10), (none, 3)):
+        buy(level, units)
+    told = live.locks(NOON)
+    assert [(one["name"], one["sku_code"], one["locked"], one["drawn"], one["safe"], one["alarm"]) for one in told] == [
+        ("RUG专场", "RUG", 0, 3, 0, "out"),
+        ("LAMP专场", "LAMP", 2, 10, 2, "low"),
+        ("DESK专场", "DESK", 1, 0, 1, "ok"),
+        ("SOFA专场", "SOFA", 4, 4, 12, "ok"),
+    ]
+    assert [one["provinces"] for one in told] == [
+        [],
+        [{"name": "其他", "safe": 2}],
+        [{"name": "江苏", "safe": 1}],
+        [{"name": "江苏", "safe": 6}, {"name": "广东", "safe": 6}],
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_locks_cost_three_statements_at_most_and_one_when_none_is_active(count: int) -> None:
+    for number in range(count):
+        lock(stock(make_sku(), 5).sku, 3, f"live:{number}")
+    with CaptureQueriesContext(connection) as spent:
+        assert len(live.locks(NOON)) == count
+    assert len(spent) == (live.LOCK_STATEMENTS if count else 1) <= 3
+
+
+def test_locks_are_kept_for_two_seconds_and_tell_their_age() -> None:
+    level = stock(make_sku(), 5)
+    lock(level.sku, 3)
+    first = live.recent_locks(NOON)
+    assert (first["age_ms"], first["locks"][0]["safe"]) == (0, 5)
+    buy(level, 1)
+    with CaptureQueriesContext(connection) as spent:
+        kept = live.recent_locks(NOON + timedelta(milliseconds=1999))
+    assert (len(spent), kept["age_ms"], kept["locks"]) == (0, 1999, first["locks"])
+    fresh = live.recent_locks(NOON + timedelta(seconds=2))
+    assert (fresh["age_ms"], fresh["locks"][0]["safe"]) == (0, 4)
+
+
+def test_locks_come_as_json_and_the_panel_is_hidden_until_there_are_any(client: Client) -> None:
+    client.force_login(make_staff(role="operator"))
+    assert client.get("/live/locks").json() == {"age_ms": 0, "locks": []}
+    page = client.get("/live/").text
+    assert 'id="locks" aria-label="锁库" data-testid="locks" hidden' in page
+    assert "锁库 · 还可安全售卖" in page

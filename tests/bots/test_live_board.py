@@ -59,6 +59,23 @@ board.hear(sold);
 board.hear({ ...sold, cursor: "0-15", payload: { ...sold.payload, order_id: 14, order_no: "DD14" } });
 assert.deepEqual(board.now.sessions, [{ session: "S1", anchor: "", orders: 2, amount_fen: 60 }]);
 
+assert.ok(touchesLocks("stock.lock_moved", false), "a lock may have begun");
+assert.ok(touchesLocks("order.placed", true) && touchesLocks("offer.closed", true));
+assert.ok(!touchesLocks("order.placed", false) && !touchesLocks("stock.arrived", true) && !touchesLocks("work.moved", true));
+
+const clock = new LockClock(2000);
+clock.ask(0);
+assert.equal(clock.take(0, 0, 50), null, "nothing was heard");
+assert.equal(clock.hear(500), 1500, "two seconds after the last question");
+assert.equal(clock.hear(600), null, "that question is arranged already");
+clock.ask(2000);
+assert.equal(clock.take(2000, 1500, 2050), 1950, "an answer from before the fact: ask again");
+clock.ask(4000);
+assert.equal(clock.take(4000, 0, 4050), null);
+assert.equal(clock.hear(9000), 0);
+clock.ask(9000);
+assert.equal(clock.hear(9010), 1990);
+
 const long = { last: 100, orders: [1, 2, 3] };
 roll(long, 5000);
 assert.deepEqual(long, { last: 5000, orders: [0, 0, 0] });
@@ -68,6 +85,6 @@ assert.deepEqual(long, { last: 5000, orders: [0, 0, 0] });
 @pytest.mark.skipif(shutil.which("node") is None, reason="DID NOT RUN: the page's script needs Node.js")
 def test_figures_and_facts_merge_without_loss_or_doubles(tmp_path: Path) -> None:
     shutil.copy(BOARD, tmp_path / "board.mjs")
-    (tmp_path / "told.mjs").write_text(f'import {{ Board, later, roll }} from "./board.mjs";\n{TOLD}')
+    (tmp_path / "told.mjs").write_text(f'import {{ Board, LockClock, later, roll, touchesLocks }} from "./board.mjs";\n{TOLD}')
     ran = subprocess.run(["node", "told.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -1,6 +1,6 @@
 """Holding, releasing, shipping and moving stock, with exact figures."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def stock(node: Node, sku: Sku, quantity: int, at: datetime, safety: int = 0) -> Level:
     ledger.post(movements=[NewMovement(node.pk, sku.pk, "receipt", quantity, f"in:{node.pk}:{sku.pk}")], actor="test", at=at)
     level = Level.objects.get(node=node, sku=sku)
-    ledger.set_safety_stock(level=level, safety_stock=safety)
+    ledger.set_safety_stock(level=level, safety_stock=safety, actor="test", at=at)
     return level
 
 
@@ -34,7 +34,7 @@ def test_one_want_takes_what_is_free_and_not_the_safety_stock(at: datetime) -> N
     assert reservations.hold(wants=[Want("A", node.pk, sku.pk, 8)], at=at) == {"A"}
     assert reservations.hold(wants=[Want("B", node.pk, sku.pk, 1)], at=at) == frozenset()
     assert figures(level) == (10, 8)
-    assert sellable(node_ids=[node.pk], sku_ids=[sku.pk]) == {(node.pk, sku.pk): 0}
+    assert sellable(node_ids=[node.pk], sku_ids=[sku.pk], at=at) == {(node.pk, sku.pk): 0}
     assert ledger_queries.drift() == []
 
 
@@ -120,4 +120,75 @@ def test_move_takes_all_or_leaves_all(at: datetime) -> None:
     assert (figures(old), figures(new)) == ((2, 1), (1, 0))
     assert reservations.move(bill="A", wants=[Want("A", there.pk, sku.pk, 1)], at=at)
     assert (figures(old), figures(new)) == ((2, 0), (1, 1))
+    assert ledger_queries.drift() == []
+
+
+def test_a_bill_that_holds_nothing_cannot_be_moved(at: datetime) -> None:
+    here, there, sku = make_node(), make_node(), make_sku()
+    stock(here, sku, 2, at), stock(there, sku, 2, at)
+    reservations.hold(wants=[Want("A", here.pk, sku.pk, 1)], at=at)
+    reservations.consume(bills=["A"], actor="", at=at)
+    assert not reservations.move(bill="A", wants=[Want("A", there.pk, sku.pk, 1)], at=at)
+    assert not Reservation.objects.filter(state="open").exists()
+
+
+def test_a_hold_is_extended_and_runs_out_when_its_time_has_come(at: datetime) -> None:
+    node, sku = make_node(), make_sku()
+    level = stock(node, sku, 5, at)
+    soon, later = at + timedelta(minutes=1), at + timedelta(minutes=5)
+    wants = [Want("A", node.pk, sku.pk, 2), Want("B", node.pk, sku.pk, 1)]
+    reservations.hold(wants=wants, at=at, expires_at=soon)
+    assert reservations.extend(bills=["A"], expires_at=later) == 1
+    assert reservations.expire_due(at=soon) == 1
+    assert figures(level) == (5, 2)
+    assert reservations.expire_due(at=soon) == 0
+    assert reservations.extend(bills=["B"], expires_at=later) == 0
+    assert reservations.expire_due(at=later) == 1
+    assert figures(level) == (5, 0)
+
+
+def test_together_means_all_bills_or_none(at: datetime) -> None:
+    node, sku = make_node(), make_sku()
+    level = stock(node, sku, 3, at)
+    wants = [Want("A", node.pk, sku.pk, 2), Want("B", node.pk, sku.pk, 2)]
+    assert reservations.hold(wants=wants, at=at, together=True) == frozenset()
+    assert figures(level) == (3, 0)
+    assert reservations.hold(wants=wants, at=at) == {"A"}
+
+
+def test_a_pinned_place_keeps_its_kind_and_an_accepted_offer_becomes_a_promise(at: datetime) -> None:
+    node, sku = make_node(), make_sku()
+    stock(node, sku, 3, at)
+    reservations.hold(wants=[Want("P", node.pk, sku.pk, 1, "pinned"), Want("O", node.pk, sku.pk, 1, "offer")], at=at)
+    assert reservations.settle(bills=["O"], kind="node") == 1
+    assert dict(Reservation.objects.values_list("bill", "kind")) == {"P": "pinned", "O": "node"}
+
+
+def test_units_out_of_sale_come_back_or_are_written_off(at: datetime) -> None:
+    node, sku = make_node(), make_sku()
+    level = stock(node, sku, 5, at)
+    asked = {"node_id": node.pk, "sku_id": sku.pk, "reason": "破损", "at": at}
+    for _ in range(2):
+        reservations.block(key="k1", quantity=2, **asked)
+    assert figures(level) == (5, 2)
+    with pytest.raises(reservations.NotFree):
+        reservations.block(key="k2", quantity=4, **asked)
+    reservations.block(key="k3", quantity=1, **asked)
+    assert figures(level) == (5, 3)
+    assert reservations.release(bills=["block:k3"], at=at) == 1
+    assert reservations.consume(bills=["block:k1"], actor="staff:1", at=at) == 1
+    assert figures(level) == (3, 0)
+    lost = Movement.objects.get(kind="write_off")
+    assert (lost.quantity, lost.reason) == (-2, "破损")
+    assert ledger_queries.drift() == []
+
+
+def test_less_is_kept_than_was_held(at: datetime) -> None:
+    node, sofa, lamp = make_node(), make_sku(), make_sku()
+    sofas, lamps = stock(node, sofa, 5, at), stock(node, lamp, 5, at)
+    reservations.hold(wants=[Want("A", node.pk, sofa.pk, 3), Want("A", node.pk, lamp.pk, 2)], at=at)
+    with pytest.raises(reservations.NothingHeld):
+        reservations.keep(bill="A", quantities={(node.pk, sofa.pk): 4}, at=at)
+    reservations.keep(bill="A", quantities={(node.pk, sofa.pk): 1, (node.pk, lamp.pk): 0}, at=at)
+    assert (figures(sofas), figures(lamps)) == ((5, 1), (5, 0))
     assert ledger_queries.drift() == []

@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from inventory.items.admin import SkuAdmin
-from inventory.ledger.admin import LevelAdmin, MovementAdmin, NodeAdmin
+from inventory.ledger.admin import MovementAdmin, NodeAdmin
 from inventory.models import Level, Movement, Node, Sku
+from inventory.reservations.admin import LevelAdmin
 from oms_project.journal.models import Entry
 from tests.make import make_level, make_node, make_sku, make_staff
 

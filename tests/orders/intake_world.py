@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client
 from django.urls import path
 
+from dealers.divisions.gazetteer import Division as Place
 from dealers.models import Division
 from orders.intake.webhooks import doudian_push
 from orders.models import ChannelAccount, Product, ProductPart
@@ -28,10 +29,18 @@ def sample(name: str) -> dict[str, Any]:
     return json.loads((DATA / name).read_text())
 
 
+def places() -> list[Place]:
+    """The districts with their parents; 东莞 is of county level, directly below its province."""
+    parents = {1: "", 2: "{0}0000", 3: "{1}00"}
+    return [
+        Place(code, name, level, "440000" if code == "441900" else parents[level].format(code[:2], code[:4]))
+        for code, name, level in PLACES
+    ]
+
+
 def make_divisions() -> None:
-    for code, name, level in PLACES:
-        parent = {1: None, 2: f"{code[:2]}0000", 3: f"{code[:4]}00"}[level]
-        Division.objects.create(code=code, name=name, level=level, parent_id=parent)
+    for place in places():
+        Division.objects.create(code=place.code, name=place.name, level=place.level, parent_id=place.parent or None)
 
 
 def make_product(code: str, *parts: tuple[Any, int, int]) -> Product:

@@ -10,12 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from dealers.models import Dealer, ServiceArea
 from inventory.models import Level, Reservation
 from inventory.reservations import actions as reservations
+from inventory.reservations.rules import Shelf
 from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.journal.models import Delivery, Entry
 from oms_project.refusal import NotFound, Stale
 from orders.dispatch import actions as dispatch
 from orders.dispatch import queries
+from orders.dispatch import queries as dispatch_queries
 from orders.dispatch.actions import NoStockThere, OfferGone, ReasonNeeded
 from orders.models import FulfillmentOrder, LadderStep, Offer, Order, OrderHold, RoutingDecision
 from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_order, make_sku, make_staff
@@ -357,17 +359,17 @@ def test_two_lines_of_one_sku_want_their_sum(world: World, relay_all: Relay, at:
 def test_a_faster_worker_makes_the_order_think_again(
     world: World, relay_all: Relay, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = dispatch.sellable
+    real = dispatch_queries.shelf
     calls: list[int] = []
 
-    def outrun(**asked: object) -> dict:
+    def outrun(**asked: object) -> Shelf:
         seen = real(**asked)
         if not calls:
             Level.objects.filter(node=world.home_node).update(on_hand=0)
         calls.append(1)
         return seen
 
-    monkeypatch.setattr(dispatch, "sellable", outrun)
+    monkeypatch.setattr(dispatch_queries, "shelf", outrun)
     place(make_order(world.sofa), at=at)
     relay_all(at)
     assert (len(calls), Offer.objects.get().dealer, world.held()) == (2, world.neighbour, [0, 1, 0])
@@ -379,7 +381,9 @@ def test_three_lost_races_leave_the_order_waiting(
     monkeypatch.setattr(reservations, "hold", lambda **asked: frozenset())
     place(make_order(world.sofa), at=at)
     relay_all(at)
-    assert (Order.objects.get().state, world.held(), Reservation.objects.count()) == ("unroutable", [0, 0, 0], 0)
+    assert (Order.objects.get().state, world.held()) == ("unroutable", [0, 0, 0])
+    awaited = Reservation.objects.get()
+    assert (awaited.kind, awaited.bill, awaited.quantity) == ("global", Order.objects.get().order_no, 1)
     assert entries("order.unroutable")[0]["reasons"] == ["库存被同时下单的订单占用"]
 
 

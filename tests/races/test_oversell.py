@@ -31,7 +31,7 @@ def last_units(at: datetime, units: int = UNITS) -> tuple[int, int]:
 def naive(place: tuple[int, int], buyer: str, at: datetime) -> bool:
     """Read, check, write: what a first draft does. The CHECK constraint sees nothing wrong, as held is overwritten."""
     level = Level.objects.get(node_id=place[0], sku_id=place[1])
-    if level.sellable < 1:
+    if level.sellable(at) < 1:
         return False
     level.held += 1
     level.save(update_fields=["held"])

@@ -25,7 +25,7 @@ OWNER_PHONE, FINANCE_PHONE = "13900010001", "13800000003"
 _SEED = """
 from datetime import time
 from django.utils import timezone
-from dealers.directory import actions as directory
+from dealers.divisions import actions as divisions
 from dealers.models import *
 from inventory.ledger import actions as ledger
 from inventory.ledger.rules import NewMovement
@@ -33,7 +33,7 @@ from inventory.models import *
 from orders.models import *
 from bots.models import ChatIdentity
 at = timezone.now()
-directory.load_divisions(at=at)
+divisions.load_divisions(at=at)
 hours = dict(opens_at=time(0, 0), closes_at=time(23, 59))
 dealer = Dealer.objects.create(code="D001", name="苏州安居", tier="gold", division_code="320506", **hours)
 for skill in ("deliver", "install:furniture"):

@@ -15,6 +15,43 @@ export function later(a, b) {
   return ax > bx || (ax === bx && ai > bi);
 }
 
+/** Whether a fact may change what can be sold of locked stock; without an active lock only a lock can. */
+export function touchesLocks(name, active) {
+  return name === "stock.lock_moved" || (active && /^(order|offer)\./.test(name));
+}
+
+/** When to ask for the locks: at once at first, then at most every `pause` ms, and only while something was heard that is not in the answer. */
+export class LockClock {
+  constructor(pause) {
+    this.pause = pause;
+    this.asked = -Infinity;
+    this.heard = -Infinity;
+    this.waits = false;
+  }
+
+  /** Something happened; returns in how many ms to ask, or null when that is arranged already. */
+  hear(now) {
+    this.heard = now;
+    return this.arrange(now);
+  }
+
+  arrange(now) {
+    if (this.waits) return null;
+    this.waits = true;
+    return Math.max(0, this.asked + this.pause - now);
+  }
+
+  ask(now) {
+    this.waits = false;
+    this.asked = now;
+  }
+
+  /** An answer that was kept for `age` ms when it was asked for at `asked`; returns when to ask again, or null. */
+  take(asked, age, now) {
+    return asked - age < this.heard ? this.arrange(now) : null;
+  }
+}
+
 /** Moves the bars on so that the last one is `minute` (whole minutes since 1970). */
 export function roll(minutes, minute) {
   for (const length = minutes.orders.length; minutes.last < minute; minutes.last++) {

@@ -1,9 +1,10 @@
 /* The live board: opens the feed, fetches figures after every opening, and draws what board.js knows. */
-import { Board, later, roll } from "./board.js";
+import { Board, LockClock, later, roll, touchesLocks } from "./board.js";
 
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const FETCH_EVERY = 15000, AGAIN = 1100, PING_EVERY = 20000, DEAF_AFTER = 50000, LONGEST_WAIT = 30000;
+const LOCKS_PAUSE = 2000, LOCKS_EVERY = 30000;
 const PLACES = { // column and row of each province's tile
   23: [7, 1], 15: [4, 2], 22: [7, 2], 65: [1, 3], 62: [2, 3], 64: [3, 3], 14: [4, 3], 11: [5, 3], 12: [6, 3], 21: [7, 3],
   63: [2, 4], 61: [3, 4], 41: [4, 4], 13: [5, 4], 37: [6, 4], 54: [1, 5], 51: [2, 5], 50: [3, 5], 42: [4, 5], 34: [5, 5],
@@ -33,6 +34,7 @@ function connect() {
       const news = board.hear(said);
       if (news === "ask") soon(2000);
       if (news) dirty = true;
+      if (touchesLocks(said.name, locks.length > 0)) askLocksIn(lockClock.hear(Date.now()));
     }
   };
   line.onclose = ({ code }) => {
@@ -91,6 +93,31 @@ async function refresh() {
   fetching = false;
   fetchTimer = setTimeout(refresh, next);
 }
+
+/* ---- what may be sold of locked stock ---- */
+const lockClock = new LockClock(LOCKS_PAUSE);
+let locks = [];
+
+function askLocksIn(wait) {
+  if (wait !== null) setTimeout(askLocks, wait);
+}
+
+async function askLocks() {
+  const asked = Date.now();
+  lockClock.ask(asked);
+  try {
+    const answer = await fetch("locks", { headers: { Accept: "application/json" }, redirect: "error", signal: AbortSignal.timeout(10000) });
+    if (!answer.ok) throw new Error(answer.status);
+    const told = await answer.json();
+    if (asked !== lockClock.asked) return; // a later question is under way
+    locks = told.locks;
+    drawLocks();
+    askLocksIn(lockClock.take(asked, told.age_ms, Date.now()));
+  } catch {
+    if (locks.length) askLocksIn(lockClock.arrange(Date.now()));
+  }
+}
+setInterval(() => askLocksIn(lockClock.arrange(Date.now())), LOCKS_EVERY);
 
 /* ---- drawing ---- */
 const whole = new Intl.NumberFormat("zh-CN");
@@ -194,6 +221,27 @@ function drawSessions(sessions) {
   );
 }
 
+function drawLocks() {
+  $("locks").hidden = locks.length === 0;
+  $("locks").parentElement.classList.toggle("locking", locks.length > 0);
+  put("lock-count", whole.format(locks.length));
+  $("lock-list").replaceChildren(
+    ...locks.map((one) => {
+      const row = make("li");
+      row.dataset.alarm = one.alarm;
+      const name = make("span", "who");
+      name.append(make("b", "", one.name), make("small", "", one.sku_code));
+      name.title = `${one.name} ${one.sku_code} ${one.sku_name}`;
+      const rest = make("span", "rest");
+      rest.append("还可卖 ", make("b", "num", whole.format(one.safe)), " 件");
+      const spread = make("small", "spread");
+      spread.append(...one.provinces.map((place) => make("span", "", `${place.name} ${whole.format(place.safe)}`)));
+      row.append(name, make("span", "kept", `锁着 ${whole.format(one.locked)} · 已售 ${whole.format(one.drawn)}`), rest, spread);
+      return row;
+    }),
+  );
+}
+
 const rows = new Map();
 function drawTicker(ticker) {
   const list = $("ticker");
@@ -264,3 +312,4 @@ setInterval(() => {
 state("away");
 connect();
 refresh();
+askLocks();

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from dealers.directory import actions as directory
-from oms_project.demo import brand, seeding
+from dealers.divisions import actions as divisions
+from oms_project.demo import brand, pool, seeding
 
 
 class Command(BaseCommand):
@@ -16,8 +16,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = timezone.now()
         if not seeding.is_seeded():
-            directory.load_divisions(at=at)
+            divisions.load_divisions(at=at)
             seeding.seed_everything(at=at)
+            pool.set_up(at=at)
             self.stdout.write("演示数据已就绪。")
         self.stdout.write(f"登录密码都是 {brand.DEMO_PASSWORD}")
         self.stdout.write(f"  管理员 13800000001   运营 13800000002   财务 13800000003   后台 {settings.PUBLIC_URL}/admin/")

@@ -18,9 +18,11 @@ from typing import Any, Protocol
 
 import requests
 
+from dealers.divisions.gazetteer import Gazetteer
+from dealers.divisions.rules import Place, Reading, Region, locate
 from oms_project.money import yuan
 from orders.catalogue.rules import Part
-from orders.intake.rules import BadOrder, Divisions, LastingFailure, Message, PassingFailure, Place, RefundNotice, region_text
+from orders.intake.rules import BadOrder, LastingFailure, Message, PassingFailure, RefundNotice
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, Receiver
 
 CHANNEL = "doudian"
@@ -240,7 +242,7 @@ def translate(
     order: Mapping[str, Any],
     *,
     shop: str,
-    divisions: Divisions,
+    gazetteer: Gazetteer,
     parts: Mapping[str, tuple[Part, ...]],
     is_risky: bool = False,
 ) -> ChannelOrder:
@@ -256,15 +258,16 @@ def translate(
     if status is None:
         raise BadOrder(f"order_status 未知：{_text(order.get('order_status'), 20)}")
     sold = [(f"sku_order_list[{index}].", line) for index, line in enumerate(_dicts(order.get("sku_order_list")))]
-    places = [_place(order, kind) for kind in ("province", "city", "town")]
+    region = Region(*(_place(order, kind) for kind in ("province", "city", "town", "street")))
     receiver = _receiver(order)
     risky = is_risky and status in {"WAIT_SHIP", "WAIT_PAY"}
-    division_code, contradiction = divisions.locate(*places), _contradiction(order, sold)
+    reading = locate(gazetteer, region, receiver.detail.removeprefix(region.town.name))
+    contradiction = _contradiction(order, sold)
     found = [
         Finding("totals", contradiction) if contradiction else None,
         Finding("risk", "平台提示已付款但暂不可发货") if risky else None,
         Finding("remark", "买家有留言，请查看后放行") if receiver.note else None,
-        Finding("address", f"无法识别的地区：{region_text(*places) or '空'}"[:200]) if not division_code else None,
+        Finding("address", reading.explained(region.text)[:200]) if not reading.is_sure else None,
     ]
     return ChannelOrder(
         channel=CHANNEL,
@@ -276,8 +279,8 @@ def translate(
         goods_fen=_goods(order, sold),
         freight_fen=_whole(order, "post_amount"),
         paid_fen=_whole(order, "pay_amount", needed=True),
-        division_code=division_code,
-        region=region_text(*places)[:60],
+        division_code=reading.code if reading.is_sure else "",
+        region=_region(region, reading)[:60],
         receiver=receiver,
         live_session=_first(sold, "room_id_str", "room_id"),
         anchor=_first(sold, "author_id"),
@@ -323,6 +326,11 @@ def _place(order: Mapping[str, Any], kind: str) -> Place:
     address = order.get("post_addr")
     unit = address.get(kind) if isinstance(address, dict) else None
     return Place(_text(unit.get("id"), 12), _text(unit.get("name"), 40)) if isinstance(unit, dict) else Place("", "")
+
+
+def _region(region: Region, reading: Reading) -> str:
+    """The region as the platform words it; as it was read where the platform names no district."""
+    return reading.region if reading.is_sure and not region.district.name else region.text
 
 
 def _receiver(order: Mapping[str, Any]) -> Receiver:

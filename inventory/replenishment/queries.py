@@ -1,0 +1,122 @@
+"""Who may see a transfer, and what of it is still to do."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from dealers.models import Staff
+from inventory.ledger.models import Node
+from inventory.replenishment import statements
+from inventory.replenishment.advice import refill, relieve
+from inventory.replenishment.models import Transfer
+from inventory.replenishment.rules import STEPS, Advice, Neighbour, Place, Row, may_step
+from oms_project.refusal import NotFound
+
+PAGE = 50
+COVER_DAYS = 7
+_HQ, _DEALERS = frozenset({"admin", "operator"}), frozenset({"owner", "clerk"})
+
+
+def transfers_for(staff: Staff) -> QuerySet[Transfer]:
+    """The transfers that somebody may see: HQ's operators all, a dealer's owner and clerks those from or to own places."""
+    if not staff.is_active:
+        return Transfer.objects.none()
+    if staff.role in _HQ:
+        return Transfer.objects.all()
+    if staff.role not in _DEALERS or staff.dealer_id is None:
+        return Transfer.objects.none()
+    return Transfer.objects.filter(Q(source__dealer=staff.dealer_id) | Q(target__dealer=staff.dealer_id))
+
+
+def transfer_for(*, staff: Staff, transfer_no: str, step: str = "see") -> Transfer:
+    """One transfer with which somebody may do `step` (a key of STEPS, or see). Raises NotFound; the two look the same."""
+    transfer = transfers_for(staff).select_related("source", "target").filter(transfer_no=transfer_no).first()
+    if transfer is None:
+        raise NotFound("找不到这张调拨单")
+    if staff.role in _HQ:
+        return transfer
+    owns_source, owns_target = (node.dealer_id == staff.dealer_id for node in (transfer.source, transfer.target))
+    if not may_step(step, owns_source=owns_source, owns_target=owns_target):
+        raise NotFound("找不到这张调拨单")
+    return transfer
+
+
+def targets_for(staff: Staff) -> QuerySet[Node]:
+    """The open places that somebody may request goods for."""
+    nodes = Node.objects.filter(is_active=True)
+    if staff.is_active and staff.role in _HQ:
+        return nodes
+    is_dealers = staff.is_active and staff.role in _DEALERS and staff.dealer_id is not None
+    return nodes.filter(dealer=staff.dealer_id) if is_dealers else nodes.none()
+
+
+def target_for(*, staff: Staff, node_id: int) -> Node:
+    """A place that somebody may request goods for. Raises NotFound."""
+    node = targets_for(staff).filter(pk=node_id).first()
+    if node is None:
+        raise NotFound("找不到这个仓库")
+    return node
+
+
+def steps_of(transfer: Transfer) -> list[str]:
+    """What may be done next, in the order people do it."""
+    return [step for step, states in STEPS.items() if transfer.state in states]
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """A stock row that falls short or has too much, and what to do about it."""
+
+    row: Row
+    advice: Advice
+
+
+def shortages(
+    *, at: datetime, cover_days: int = COVER_DAYS, page: int = 1, level_ids: Collection[int] | None = None
+) -> tuple[list[Advised], bool]:
+    """Places with nothing free above their safety stock, or that run out in fewer than `cover_days` at the pace of 14 days.
+
+    50 to a page, the worst first, and whether more follow; two statements. With `level_ids` only these.
+    """
+    rows = statements.read_shortages(at, cover_days, PAGE + 1, (page - 1) * PAGE, level_ids)
+    near = statements.read_neighbours([row.place for row in rows[:PAGE]], at)
+    return _advise(rows[:PAGE], near, refill, cover_days), len(rows) > PAGE
+
+
+def surpluses(
+    *, at: datetime, cover_days: int = COVER_DAYS, page: int = 1, level_ids: Collection[int] | None = None
+) -> tuple[list[Advised], bool]:
+    """Places above their stock limit, or with goods that stood for 30 days and of which nothing was shipped; as `shortages`."""
+    rows = statements.read_surpluses(at, PAGE + 1, (page - 1) * PAGE, level_ids)
+    near = statements.read_neighbours([row.place for row in rows[:PAGE]], at)
+    return _advise(rows[:PAGE], near, relieve, cover_days), len(rows) > PAGE
+
+
+def _advise(
+    rows: Sequence[Row],
+    near: Mapping[Place, Sequence[Neighbour]],
+    decide: Callable[[Row, Sequence[Neighbour], int], Advice],
+    cover_days: int,
+) -> list[Advised]:
+    """Decide row by row; what one advice takes from a place, the next one does not take again."""
+    moved: dict[Place, int] = {}
+    advised = []
+    for row in rows:
+        others = [replace(other, free=other.free + moved.get((other.node_id, row.sku_id), 0)) for other in near[row.place]]
+        advice = decide(row, others, cover_days)
+        for node_id, units in ((advice.source_id, -advice.units), (advice.target_id, advice.units)):
+            moved[(node_id, row.sku_id)] = moved.get((node_id, row.sku_id), 0) + units
+        advised.append(Advised(row, advice))
+    return advised
+
+
+def transfers_of(advised: Sequence[Advised]) -> dict[tuple[int, int], dict[int, int]]:
+    """What is advised as transfers: units per SKU, by source and target."""
+    going: dict[tuple[int, int], dict[int, int]] = {}
+    for each in advised:
+        if each.advice.units:
+            units = going.setdefault((each.advice.source_id, each.advice.target_id), {})
+            units[each.row.sku_id] = units.get(each.row.sku_id, 0) + each.advice.units
+    return dict(sorted(going.items()))
