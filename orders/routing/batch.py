@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from oms_project.money import yuan
 from orders.routing.chains import Exchange, Story
 from orders.routing.market import BatchTerms, Lot, OpenOrder, Parcel, Placement, Plan, prepare
-from orders.routing.plans import Stock, indexes_of
+from orders.routing.plans import indexes_of
 from orders.routing.prices import scarcity_prices
 from orders.routing.shelves import Prices, Shelves, fill
 from orders.routing.table import RoutingTable
@@ -90,7 +90,7 @@ class Batch:
 def route_batch(
     orders: Sequence[OpenOrder],
     table: RoutingTable,
-    stock: Stock,
+    stock: Mapping[tuple[int, int], int],
     *,
     remaining: Mapping[int, int] | None = None,
     terms: BatchTerms | None = None,
@@ -166,7 +166,7 @@ def _total(lots: Sequence[Lot]) -> int:
 
 def _free(lots: Sequence[Lot]) -> list[Lot]:
     """The lots that may be placed or moved, each with the plan that it has."""
-    free = []
+    free: list[Lot] = []
     for lot in lots:
         asked = lot.asked
         plan = _current(lot)

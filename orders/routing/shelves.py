@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot
-from orders.routing.plans import EXACT_LINES, UNREACHABLE, Stock, cheapest_partition, indexes_of
+from orders.routing.plans import EXACT_LINES, UNREACHABLE, cheapest_partition, indexes_of
 
 ANY_NUMBER = 1 << 40
 Choice = tuple[int, Spot]  # what it costs with prices, and the place
@@ -108,10 +108,7 @@ class Shelves:
         if self.room[spot[3]] <= 0:
             return False
         node_id, left = spot[2], self.left
-        for sku_id, units in needs:
-            if left[sku_id].get(node_id, 0) < units:
-                return False
-        return True
+        return all(left[sku_id].get(node_id, 0) >= units for sku_id, units in needs)
 
     def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
         left, room = self.left, self.room
@@ -241,7 +238,14 @@ def _parcel(mask: int, spot: Spot) -> Parcel:
     return mask, spot[2], spot[3], spot[0]
 
 
-def fill(lots: Sequence[Lot], stock: Stock, remaining: Mapping[int, int] | None, *, split_fee_fen: int, rung_fen: int) -> Shelves:
+def fill(
+    lots: Sequence[Lot],
+    stock: Mapping[tuple[int, int], int],
+    remaining: Mapping[int, int] | None,
+    *,
+    split_fee_fen: int,
+    rung_fen: int,
+) -> Shelves:
     """The shelves before anybody takes anything. `remaining`: more works a dealer may get; missing: any number."""
     left: dict[int, dict[int, int]] = {sku_id: {} for lot in lots for sku_id, _ in lot.needs_of(lot.full)}
     for (node_id, sku_id), units in stock.items():

@@ -16,7 +16,7 @@ try:
     import highspy
     import numpy
 except ImportError:
-    highspy = None
+    highspy = None  # type: ignore[assignment, unused-ignore]
 
 IS_THERE = highspy is not None
 CLOSE = 2e-4  # of the bound: good enough
