@@ -24,7 +24,7 @@ log = logging.getLogger("yipan.bots")
 LEASE = timedelta(seconds=60)
 MOST_TRIES = 8
 _SENDING = "sending"
-_PATIENCE = timedelta(minutes=2)
+_PATIENCE = timedelta(minutes=1)
 _BATCH = 20
 
 

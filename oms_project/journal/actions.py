@@ -21,8 +21,9 @@ from oms_project.journal.subscription import Fact, PermanentFailure, Subscriptio
 log = logging.getLogger("yipan.journal")
 
 LEASE = timedelta(seconds=60)
-# After Svix's published schedule: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h, then a person.
-BACK_OFF = [timedelta(seconds=s) for s in (1, 5, 300, 1800, 7200, 18000, 36000, 36000)]
+# After Svix's published schedule (5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h, then a person), with 30 s and 60 s more:
+# what a killed process had in hand is free again by then, and people wait for their cards.
+BACK_OFF = [timedelta(seconds=s) for s in (1, 5, 30, 60, 300, 1800, 7200, 18000, 36000, 36000)]
 _CHUNK = 1000
 _subscriptions: dict[str, Subscription] = {}
 _pairs: list[tuple[str, str]] = []
