@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from oms_project.money import yuan
 from orders.routing.chains import Exchange, Story
 from orders.routing.market import BatchTerms, Lot, OpenOrder, Parcel, Placement, Plan, prepare
-from orders.routing.plans import indexes_of
+from orders.routing.plans import UNREACHABLE, indexes_of
 from orders.routing.prices import scarcity_prices
 from orders.routing.shelves import Prices, Shelves, fill
 from orders.routing.table import RoutingTable
@@ -49,7 +49,8 @@ class Move:
     """An order that does not stay where it was, or where it would have gone first come.
 
     gain_fen is what the batch saves on this order; negative for one that makes way. Moves belong
-    together: the place that one takes may be the one that another gives up.
+    together: the place that one takes may be the one that another gives up. scarcity_fen is what
+    it was asked for what others had; nothing where somebody had to climb a rung, which is no money.
     """
 
     order_id: int
@@ -125,7 +126,7 @@ def route_batch(
     changed = [(lot, plan) for lot, plan in zip(lots, before, strict=True) if set(lot.plan[1]) != set(plan[1])]
     return Batch(
         placed=tuple(_placed(lot, shelves) for lot in lots),
-        moves=tuple(_move(lot, plan, stories.get(lot.number, Story()), lots) for lot, plan in changed),
+        moves=tuple(_move(lot, plan, stories.get(lot.number, Story()), lots, terms) for lot, plan in changed),
         first_come_fen=first_come_fen,
         total_fen=_total(lots),
     )
@@ -204,7 +205,7 @@ def _placed(lot: Lot, shelves: Shelves) -> Placed:
     return Placed(lot.asked.order.order_id, placements, cost, unfilled)
 
 
-def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot]) -> Move:
+def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot], terms: BatchTerms) -> Move:
     def ids(numbers: Sequence[int]) -> tuple[int, ...]:
         return tuple(lots[number].asked.order.order_id for number in numbers)
 
@@ -216,5 +217,5 @@ def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot]) -> Move:
         gain_fen=before[0] - lot.plan[0],
         displaced=ids(story.displaced),
         made_way_for=made_way_for,
-        scarcity_fen=story.scarcity_fen,
+        scarcity_fen=story.scarcity_fen if story.scarcity_fen < (terms.rung_fen or UNREACHABLE) else 0,
     )
