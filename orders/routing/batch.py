@@ -125,7 +125,7 @@ def route_batch(
             lot.plan = plan
     changed = [(lot, plan) for lot, plan in zip(lots, before, strict=True) if set(lot.plan[1]) != set(plan[1])]
     return Batch(
-        placed=tuple(_placed(lot, shelves) for lot in lots),
+        placed=tuple(as_placed(lot, shelves) for lot in lots),
         moves=tuple(_move(lot, plan, stories.get(lot.number, Story()), lots, terms) for lot, plan in changed),
         first_come_fen=first_come_fen,
         total_fen=_total(lots),
@@ -194,7 +194,8 @@ def _current(lot: Lot) -> Plan | None:
     return 0, tuple(parcels)
 
 
-def _placed(lot: Lot, shelves: Shelves) -> Placed:
+def as_placed(lot: Lot, shelves: Shelves) -> Placed:
+    """Where the plan of a lot puts its order, and what that costs with the prices of the shelves."""
     parcels = lot.plan[1]
     cost = sum(parcel[3] for parcel in parcels) + shelves.split_fee_fen * max(0, len(parcels) - 1)
     if shelves.prices is not None:
