@@ -5,7 +5,9 @@ from those to whom it matters little (chains), if there is time from a start tha
 with scarcity (prices). Stopping early is always safe: a plan in hand is a plan that can be kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from oms_project.money import yuan
@@ -13,7 +15,7 @@ from orders.routing.chains import Exchange, Story
 from orders.routing.market import BatchTerms, Lot, OpenOrder, Parcel, Placement, Plan, prepare
 from orders.routing.plans import UNREACHABLE, indexes_of
 from orders.routing.prices import scarcity_prices
-from orders.routing.shelves import Prices, Shelves, fill
+from orders.routing.shelves import FullShelves, Prices, Shelves, fill
 from orders.routing.table import RoutingTable
 
 MOST_MOVES = 2
@@ -106,15 +108,31 @@ def route_batch(
     be put today. `stock` and `remaining` are what is left beside what the orders have. With
     forecast `prices` every plan is chosen and counted with them, so decide with the same ones.
     """
-    terms = terms or BatchTerms()
+    with _nothing_to_collect():
+        return _route(orders, table, stock, remaining, terms or BatchTerms(), effort, prices, keeps_going)
+
+
+def _route(
+    orders: Sequence[OpenOrder],
+    table: RoutingTable,
+    stock: Mapping[tuple[int, int], int],
+    remaining: Mapping[int, int] | None,
+    terms: BatchTerms,
+    effort: Effort,
+    prices: Prices | None,
+    keeps_going: KeepsGoing,
+) -> Batch:
     lots = _free(prepare(orders, table, terms))
     shelves = fill(lots, stock, remaining, split_fee_fen=table.policy.split_fee_fen, rung_fen=terms.rung_fen)
-    opening = shelves.copy(prices)
+    opening = FullShelves.like(shelves, prices)
     shelves.prices = prices
     for lot in lots:
         if lot.plan[1]:
             opening.take(lot, lot.plan, -1)
             lot.plan = shelves.worth(lot, lot.plan[1]), lot.plan[1]
+    if effort != FIRST_COME:
+        for lot in lots:
+            lot.rank(opening)
     _first_come([lot for lot in lots if not lot.plan[1]], shelves)
     before = [lot.plan for lot in lots]
     first_come_fen = _total(lots)
@@ -132,18 +150,29 @@ def route_batch(
     )
 
 
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """A batch makes hundreds of thousands of tuples and no cycles; looking for cycles would take a third of its time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _improve(
-    lots: Sequence[Lot], opening: Shelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing
+    lots: Sequence[Lot], opening: FullShelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing
 ) -> dict[int, Story]:
     """Better plans for the lots, if there are any; returns how they came about."""
     if effort == FIRST_COME:
         return {}
     for lot in lots:
-        lot.thin(opening.has)
         lot.ideal_fen = opening.cheapest(lot)[0]
     if effort.price_rounds:
         scarce = scarcity_prices(lots, opening, keeps_going=keeps_going, rounds=effort.price_rounds)
-        shelves = opening.copy(scarce)
+        shelves = Shelves.like(opening, scarce)
         _first_come(lots, shelves)
         shelves.prices = opening.prices
         for lot in lots:
@@ -185,9 +214,7 @@ def _current(lot: Lot) -> Plan | None:
         mask = 0
         for line in placement.line_indexes:
             mask |= 1 << unit_of[line]
-        weight_g, installs, skills, _ = lot.goods_of(mask)
-        ranking = lot.area.ranking(weight_g, installs, skills, lot.area.rungs - 1)
-        spot = next((spot for spot in ranking if spot[2] == placement.node_id), None)
+        spot = lot.area.spot(placement.node_id, lot.goods_of(mask))
         if spot is None or sum(len(lot.units[unit]) for unit in indexes_of(mask)) != len(placement.line_indexes):
             return None
         parcels.append((mask, spot[2], spot[3], spot[0]))

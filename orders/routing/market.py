@@ -4,8 +4,10 @@ Places are ranked once per area and weight of goods; a question then walks down 
 it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as for one decision.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing.plans import EXACT_LINES, UNREACHABLE, indexes_of
@@ -14,6 +16,7 @@ from orders.routing.table import Candidate, RoutingTable
 
 OURS = 0  # stands for the dealer of HQ's own places
 
+Stand = tuple[int, int, int, int, int]  # base cost in fen, kind of terms, rank by code, node id, dealer id
 Spot = tuple[int, int, int, int]  # cost in fen, rank by code, node id, dealer id
 Ranking = list[Spot]  # cheapest first
 Needs = tuple[tuple[int, int], ...]  # (SKU id, units)
@@ -21,8 +24,16 @@ Goods = tuple[int, int, frozenset[str], Needs]  # weight in g, units to install,
 Parcel = tuple[int, int, int, int]  # mask of units, node id, dealer id, cost in fen
 Plan = tuple[int, tuple[Parcel, ...]]  # cost in fen with everything a batch weighs, and the parcels
 
+MOST_AREAS = 20_000
 NO_GOODS: Goods = (0, 0, frozenset(), ())
 NO_PLAN: Plan = (0, ())
+
+
+class Left(Protocol):
+    """What is left: units by SKU and node, pieces of work by dealer."""
+
+    left: dict[int, dict[int, int]]
+    room: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +82,50 @@ class Area:
         """`places` by code, each with the rung on which it is asked."""
         self.rungs = rungs
         self.rung_of = {place.node.node_id: rung for place, rung in places}
+        self.place_of = {place.node.node_id: place for place, _ in places}
         self.dealers = frozenset(place.node.dealer_id or OURS for place, _ in places)
         self._terms: dict[tuple[int, int, int, int], Candidate] = {}
-        self._places = []
+        self._stands: list[Stand] = []
         numbers: dict[tuple[int, int, int, int], int] = {}
         for number, (place, _) in enumerate(places):
             terms = (place.first_weight_g, place.step_weight_g, place.step_fen, place.install_fen)
             self._terms.setdefault(terms, place)
             kind = numbers.setdefault(terms, len(numbers))
-            self._places.append((place.base_fen, kind, number, place.node.node_id, place.node.dealer_id or OURS))
-        self._skills = [None if place.node.dealer_id is None else place.node.skills for place, _ in places]
-        self._able: dict[tuple[frozenset[str], int], list[tuple[int, int, int, int, int]]] = {}
-        self._rankings: dict[tuple[int, int, frozenset[str], int], Ranking] = {}
+            self._stands.append((place.base_fen, kind, number, place.node.node_id, place.node.dealer_id or OURS))
+        self._able: dict[tuple[frozenset[str], int], list[Stand]] = {}
 
-    def ranking(self, weight_g: int, installs: int, skills: frozenset[str], rung: int) -> Ranking:
-        """The places that may have these goods up to a rung, cheapest first, equal costs by code."""
-        key = (weight_g, installs, skills, rung)
-        found = self._rankings.get(key)
-        if found is None:
-            extra = [place.goods_fen(weight_g, installs) for place in self._terms.values()]
-            able = self._able_to(skills, rung)
-            found = self._rankings[key] = [
-                (base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in able
-            ]
-            found.sort()
-        return found
-
-    def _able_to(self, skills: frozenset[str], rung: int) -> list[tuple[int, int, int, int, int]]:
+    def stands(self, skills: frozenset[str], rung: int) -> list[Stand]:
         """The places with these skills up to a rung; our own buy them."""
         found = self._able.get((skills, rung))
         if found is None:
             found = self._able[skills, rung] = [
-                place
-                for place, has in zip(self._places, self._skills, strict=True)
-                if self.rung_of[place[3]] <= rung and (has is None or skills <= has)
+                stand for stand in self._stands if self.rung_of[stand[3]] <= rung and self.has_skills(stand[3], skills)
             ]
         return found
+
+    def has_skills(self, node_id: int, skills: frozenset[str]) -> bool:
+        node = self.place_of[node_id].node
+        return node.dealer_id is None or skills <= node.skills
+
+    def extras(self, weight_g: int, installs: int) -> list[int]:
+        """What these goods add to the cost of a package, by the kind of a stand."""
+        return [place.goods_fen(weight_g, installs) for place in self._terms.values()]
+
+    def spot(self, node_id: int, goods: Goods) -> Spot | None:
+        """One place with the cost of these goods there; None if it is not open to them."""
+        place = self.place_of.get(node_id)
+        if place is None or not self.has_skills(node_id, goods[2]):
+            return None
+        number = next(stand[2] for stand in self._stands if stand[3] == node_id)
+        return place.cost_fen(goods[0], goods[1]), number, node_id, place.node.dealer_id or OURS
 
 
 @dataclass(slots=True)
 class Lot:
     """An order ready to be asked about. A unit is a line, or the lines that must stay together.
 
-    goods and rankings are by mask of units, for up to eight units; rankings also by rung.
+    goods are by mask of units, for up to eight units. rankings, by rung and mask, are there for who is
+    asked about often: the places that had the goods when it was ranked. has_shared: units share a SKU.
     waived is what it costs to leave a unit out, limit_fen a cost at which no plan is worth having.
     sku_id and quantity are set where all is one unit of one SKU on one rung, the most frequent case.
     """
@@ -123,7 +135,7 @@ class Lot:
     area: Area
     units: tuple[tuple[int, ...], ...]
     goods: list[Goods]
-    rankings: list[list[Ranking]]
+    has_shared: bool
     waived: list[int]
     unserved: Plan
     limit_fen: int
@@ -131,25 +143,67 @@ class Lot:
     quantity: int = 0
     ideal_fen: int = 0
     plan: Plan = NO_PLAN
+    rankings: list[list[Ranking]] = field(default_factory=list)
 
     @property
     def full(self) -> int:
         return (1 << len(self.units)) - 1
 
-    def thin(self, has: Callable[[Spot, Needs], bool]) -> None:
-        """Forget the places that have not got the goods even now, with everything on the shelves."""
-        if len(self.goods) == 2:
-            self.rankings = [[[], [spot for spot in by_mask[1] if has(spot, self.goods[1][3])]] for by_mask in self.rankings]
-            return
-        able: dict[int, int] = {}
-        for unit in range(len(self.units) if len(self.goods) > 1 else 0):
-            for spot in self.rankings[-1][1 << unit] if self.rankings else ():
-                if has(spot, self.goods[1 << unit][3]):
-                    able[spot[2]] = able.get(spot[2], 0) | 1 << unit
-        self.rankings = [
-            [[spot for spot in ranking if able.get(spot[2], 0) & mask == mask] for mask, ranking in enumerate(by_mask)]
-            for by_mask in self.rankings
-        ]
+    def rank(self, stock: Left) -> None:
+        """Remember who has the goods now; ask so when all is on the shelves."""
+        self.rankings = [self.ranked(stock, rung) for rung in range(self.area.rungs)]
+
+    def ranked(self, stock: Left, rung: int) -> list[Ranking]:
+        """By mask of units: the places up to a rung that have the goods now, cheapest first, equal costs by code."""
+        if len(self.goods) > 2:
+            return self._ranked_by_mask(stock, rung)
+        left, room = stock.left, stock.room
+        rankings: list[Ranking] = [[]]
+        for weight_g, installs, skills, needs in self.goods[1:]:
+            extra = self.area.extras(weight_g, installs)
+            stands = self.area.stands(skills, rung)
+            if len(needs) == 1:
+                ((sku_id, units),) = needs
+                here = left[sku_id]
+                ranking = [
+                    (base + extra[kind], number, node_id, dealer_id)
+                    for base, kind, number, node_id, dealer_id in stands
+                    if here.get(node_id, 0) >= units and room[dealer_id] > 0
+                ]
+            else:
+                ranking = [
+                    (base + extra[kind], number, node_id, dealer_id)
+                    for base, kind, number, node_id, dealer_id in stands
+                    if room[dealer_id] > 0 and has_all(left, node_id, needs)
+                ]
+            ranking.sort()
+            rankings.append(ranking)
+        return rankings
+
+    def _ranked_by_mask(self, stock: Left, rung: int) -> list[Ranking]:
+        left, room, area = stock.left, stock.room, self.area
+        units = [(1 << unit, self.goods[1 << unit][2], self.goods[1 << unit][3]) for unit in range(len(self.units))]
+        able = []
+        for stand in area.stands(NO_GOODS[2], rung):
+            node_id, has = stand[3], 0
+            if room[stand[4]] > 0:
+                for bit, skills, needs in units:
+                    if has_all(left, node_id, needs) and (not skills or area.has_skills(node_id, skills)):
+                        has |= bit
+                if has:
+                    able.append((has, stand))
+        rankings: list[Ranking] = [[]]
+        for mask in range(1, len(self.goods)):
+            weight_g, installs, _, needs = self.goods[mask]
+            extra = area.extras(weight_g, installs)
+            ranking = [
+                (base + extra[kind], number, node_id, dealer_id)
+                for has, (base, kind, number, node_id, dealer_id) in able
+                if has & mask == mask and (not self.has_shared or has_all(left, node_id, needs))
+            ]
+            ranking.sort()
+            rankings.append(ranking)
+        return rankings
 
     def needs_of(self, mask: int) -> Needs:
         return self.goods[mask][3] if mask < len(self.goods) else self.goods_of(mask)[3]
@@ -170,15 +224,21 @@ class Lot:
         return tuple(sorted(found, key=lambda each: each.line_indexes))
 
 
+_areas: WeakKeyDictionary[RoutingTable, dict[tuple[str, str, tuple[Rung, ...], frozenset[int], bool], Area]] = WeakKeyDictionary()
+
+
 def prepare(orders: Sequence[OpenOrder], table: RoutingTable, terms: BatchTerms) -> list[Lot]:
-    """The orders ready to be asked about; the areas they share are ranked once."""
-    areas: dict[tuple[str, str, tuple[Rung, ...], frozenset[int]], Area] = {}
+    """The orders ready to be asked about. Areas are kept as long as their table lives."""
+    areas = _areas.setdefault(table, {})
+    is_strict = terms.rung_fen > 0
     lots = []
     for number, asked in enumerate(orders):
-        key = (asked.order.division_code, asked.order.channel, asked.ladder, asked.refused)
+        key = (asked.order.division_code, asked.order.channel, asked.ladder, asked.refused, is_strict)
         area = areas.get(key)
         if area is None:
-            area = areas[key] = _area(asked, table, is_strict=terms.rung_fen > 0)
+            if len(areas) >= MOST_AREAS:
+                areas.clear()
+            area = areas[key] = _area(asked, table, is_strict=is_strict)
         lots.append(_lot(number, asked, area, terms))
     return lots
 
@@ -203,10 +263,6 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
         for unit in units:
             mine = _goods(lines[index] for index in unit)
             goods += [_added(before, mine) if before is not NO_GOODS else mine for before in goods]
-    rankings = [
-        [[], *(area.ranking(weight_g, installs, skills, rung) for weight_g, installs, skills, _ in goods[1:])]
-        for rung in range(area.rungs)
-    ]
     worth = [terms.unfilled_fen * sum(lines[index].quantity for index in unit) for unit in units]
     unserved_fen = sum(worth) + terms.rung_fen * len(asked.ladder)
     lot = Lot(
@@ -215,7 +271,7 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
         area=area,
         units=units,
         goods=goods,
-        rankings=rankings,
+        has_shared=len(units) > 1 and _shares(lines),
         waived=[UNREACHABLE] * len(units) if terms.is_whole else worth,
         unserved=(unserved_fen, ()),
         limit_fen=UNREACHABLE if terms.is_whole else unserved_fen,
@@ -234,6 +290,19 @@ def _units(count: int, together: Iterable[Iterable[int]]) -> tuple[tuple[int, ..
         joined = {unit_of[index] for index in group}
         unit_of = [min(joined) if unit in joined else unit for unit in unit_of]
     return tuple(tuple(index for index in range(count) if unit_of[index] == unit) for unit in sorted(set(unit_of)))
+
+
+def _shares(lines: Sequence[LineToRoute]) -> bool:
+    counted = [line.sku_id for line in lines if line.is_counted]
+    return len(set(counted)) < len(counted)
+
+
+def has_all(left: Mapping[int, Mapping[int, int]], node_id: int, needs: Needs) -> bool:
+    """A plain loop, as this is asked millions of times."""
+    for sku_id, units in needs:  # noqa: SIM110
+        if left[sku_id].get(node_id, 0) < units:
+            return False
+    return True
 
 
 def _goods(lines: Iterable[LineToRoute]) -> Goods:

@@ -6,8 +6,9 @@ counted with them; the cost of a parcel itself stays what the package costs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
-from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot
+from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot, has_all
 from orders.routing.plans import EXACT_LINES, UNREACHABLE, cheapest_partition, indexes_of
 
 ANY_NUMBER = 1 << 40
@@ -47,10 +48,11 @@ class Shelves:
         self.left, self.room, self.prices = left, room, prices
         self.split_fee_fen, self.rung_fen = split_fee_fen, rung_fen
 
-    def copy(self, prices: Prices | None = None) -> "Shelves":
-        """The same, to be emptied separately, with other prices."""
-        left = {sku_id: dict(here) for sku_id, here in self.left.items()}
-        return Shelves(left, dict(self.room), split_fee_fen=self.split_fee_fen, rung_fen=self.rung_fen, prices=prices)
+    @classmethod
+    def like(cls, other: "Shelves", prices: Prices | None = None) -> Self:
+        """The same goods, to be emptied separately, with other prices."""
+        left = {sku_id: dict(here) for sku_id, here in other.left.items()}
+        return cls(left, dict(other.room), split_fee_fen=other.split_fee_fen, rung_fen=other.rung_fen, prices=prices)
 
     def take(self, lot: Lot, plan: Plan, times: int = 1) -> None:
         """Count a plan off the shelves; −1 times puts it back."""
@@ -64,7 +66,7 @@ class Shelves:
         """The best plan on what is left."""
         if self.prices is not None:
             return self.plan(lot, self._dearest_aside, lot.limit_fen)
-        if not lot.sku_id:
+        if not (lot.sku_id and lot.rankings):
             return self.plan(lot, self._first, lot.limit_fen)
         here, room, units, limit = self.left[lot.sku_id], self.room, lot.quantity, lot.limit_fen
         for cost, _, node_id, dealer_id in lot.rankings[0][1]:
@@ -80,10 +82,11 @@ class Shelves:
         Rungs are tried one after the other while one more may still pay.
         """
         best = lot.unserved
-        for rung, rankings in enumerate(lot.rankings):
+        for rung in range(lot.area.rungs):
             climbed = rung * self.rung_fen
             if climbed >= limit:
                 break
+            rankings = lot.rankings[rung] if lot.rankings else lot.ranked(self, rung)
             cost, parcels = self._on_rung(lot, rung, rankings, choose, limit - climbed)
             if parcels and cost + climbed < limit:
                 limit = cost + climbed
@@ -105,10 +108,7 @@ class Shelves:
 
     def has(self, spot: Spot, needs: Needs) -> bool:
         """Whether a place can do this now."""
-        if self.room[spot[3]] <= 0:
-            return False
-        node_id, left = spot[2], self.left
-        return all(left[sku_id].get(node_id, 0) >= units for sku_id, units in needs)
+        return self.room[spot[3]] > 0 and has_all(self.left, spot[2], needs)
 
     def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
         left, room = self.left, self.room
@@ -231,7 +231,32 @@ class Shelves:
     @staticmethod
     def _ranking(lot: Lot, mask: int, rung: int) -> Ranking:
         weight_g, installs, skills, _ = lot.goods_of(mask)
-        return lot.area.ranking(weight_g, installs, skills, rung)
+        extra = lot.area.extras(weight_g, installs)
+        stands = lot.area.stands(skills, rung)
+        return sorted((base + extra[kind], number, node_id, dealer_id) for base, kind, number, node_id, dealer_id in stands)
+
+
+class FullShelves(Shelves):
+    """Shelves from which nobody takes: whoever was ranked on them has the goods and the room."""
+
+    def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
+        return (ranking[0][0], ranking[0]) if ranking and ranking[0][0] < limit else None
+
+    def _dearest_aside(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
+        assert self.prices is not None
+        works = self.prices.works
+        prices = [(here, units) for sku_id, units in needs if (here := self.prices.units.get(sku_id))]
+        best, found = limit, None
+        for spot in ranking:
+            cost, _, node_id, dealer_id = spot
+            if cost > best or cost >= limit:
+                break
+            cost += works.get(dealer_id, 0)
+            for here, units in prices:
+                cost += here.get(node_id, 0) * units
+            if cost < best or (cost == best and found is not None and spot[1] < found[1]):
+                best, found = cost, spot
+        return (best, found) if found is not None else None
 
 
 def _parcel(mask: int, spot: Spot) -> Parcel:

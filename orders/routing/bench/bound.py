@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from orders.routing.market import Lot, Plan
 from orders.routing.prices import scarcity_prices
-from orders.routing.shelves import ANY_NUMBER, Prices, Shelves
+from orders.routing.shelves import ANY_NUMBER, FullShelves, Prices, Shelves
 
 try:
     import highspy
@@ -96,6 +96,8 @@ def lower_bound(lots: Sequence[Lot], shelves: Shelves, *, clock: Callable[[], fl
 
     `lots` carry some plan that is possible, `shelves` are full. `clock` counts seconds.
     """
+    for lot in lots:
+        lot.rank(shelves)
     master, until = Master(lots, shelves), clock() + seconds
     scarce = scarcity_prices(lots, shelves, rounds=30)
     best: tuple[int, Prices] = (0, Prices())
@@ -114,7 +116,7 @@ def lower_bound(lots: Sequence[Lot], shelves: Shelves, *, clock: Callable[[], fl
 
 def _ask_all(master: Master, prices: Prices) -> tuple[int, Prices]:
     """Every order's best plan at these prices goes into the master; returns the bound that they give."""
-    priced = master.shelves.copy(prices)
+    priced = FullShelves.like(master.shelves, prices)
     bound = 0
     for lot in master.lots:
         plan = priced.cheapest(lot)

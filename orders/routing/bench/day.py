@@ -81,6 +81,6 @@ def expected_prices(world: World, terms: BatchTerms) -> Prices:
         lots = prepare(orders, world.table, terms)
         full = fill(lots, world.stock, world.remaining, split_fee_fen=world.table.policy.split_fee_fen, rung_fen=terms.rung_fen)
         for lot in lots:
-            lot.thin(full.has)
+            lot.rank(full)
         days.append(scarcity_prices(lots, full, rounds=ROUNDS))
     return forecast(days)

@@ -86,14 +86,10 @@ def _shared(places: Sequence[tuple[int, int, int, int]], wanted: int, shelves: S
 
 
 def _can(lot: Lot, mask: int, node_id: int, shelves: Shelves) -> bool:
-    spot = next((spot for spot in lot.rankings[-1][mask] if spot[2] == node_id), None)
+    spot = lot.area.spot(node_id, lot.goods[mask])
     return spot is not None and shelves.has(spot, lot.needs_of(mask))
 
 
 def _parcels(lot: Lot, held: dict[int, int]) -> tuple[Parcel, ...]:
-    return tuple(
-        (mask, node_id, spot[3], spot[0])
-        for node_id, mask in held.items()
-        for spot in lot.rankings[-1][mask]
-        if spot[2] == node_id
-    )
+    spots = ((mask, lot.area.spot(node_id, lot.goods[mask])) for node_id, mask in held.items())
+    return tuple((mask, spot[2], spot[3], spot[0]) for mask, spot in spots if spot is not None)
