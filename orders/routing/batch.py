@@ -141,10 +141,14 @@ def _route(
         stories = {}
         for lot, plan in zip(lots, before, strict=True):
             lot.plan = plan
-    changed = [(lot, plan) for lot, plan in zip(lots, before, strict=True) if set(lot.plan[1]) != set(plan[1])]
+    moved = [(lot, was) for lot, was in zip(lots, before, strict=True) if lot.plan is not was]
     return Batch(
         placed=tuple(as_placed(lot, shelves) for lot in lots),
-        moves=tuple(_move(lot, plan, stories.get(lot.number, Story()), lots, terms) for lot, plan in changed),
+        moves=tuple(
+            _move(lot, was, stories.get(lot.number, Story()), lots, terms)
+            for lot, was in moved
+            if set(lot.plan[1]) != set(was[1])
+        ),
         first_come_fen=first_come_fen,
         total_fen=_total(lots),
     )
@@ -224,12 +228,15 @@ def _current(lot: Lot) -> Plan | None:
 def as_placed(lot: Lot, shelves: Shelves) -> Placed:
     """Where the plan of a lot puts its order, and what that costs with the prices of the shelves."""
     parcels = lot.plan[1]
-    cost = sum(parcel[3] for parcel in parcels) + shelves.split_fee_fen * max(0, len(parcels) - 1)
+    cost = sum([parcel[3] for parcel in parcels]) + shelves.split_fee_fen * max(0, len(parcels) - 1)
     if shelves.prices is not None:
         cost += sum(shelves.prices.of(node_id, dealer_id, lot.needs_of(mask)) for mask, node_id, dealer_id, _ in parcels)
     placements = lot.placements(lot.plan)
-    served = {line for placement in placements for line in placement.line_indexes}
-    unfilled = tuple(line for line in range(len(lot.asked.order.lines)) if line not in served)
+    served = sum([len(placement.line_indexes) for placement in placements])
+    unfilled: tuple[int, ...] = ()
+    if served < len(lot.asked.order.lines):
+        given = {line for placement in placements for line in placement.line_indexes}
+        unfilled = tuple(line for line in range(len(lot.asked.order.lines)) if line not in given)
     return Placed(lot.asked.order.order_id, placements, cost, unfilled)
 
 

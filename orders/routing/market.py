@@ -6,6 +6,7 @@ it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -24,7 +25,8 @@ Goods = tuple[int, int, frozenset[str], Needs]  # weight in g, units to install,
 Parcel = tuple[int, int, int, int]  # mask of units, node id, dealer id, cost in fen
 Plan = tuple[int, tuple[Parcel, ...]]  # cost in fen with everything a batch weighs, and the parcels
 
-MOST_AREAS = 20_000
+MOST_ASKINGS = 1000  # ladders and refusals whose areas are kept
+Asking = tuple[tuple[Rung, ...], frozenset[int], bool]  # ladder, refusals, whether rungs count
 NO_GOODS: Goods = (0, 0, frozenset(), ())
 NO_PLAN: Plan = (0, ())
 
@@ -157,53 +159,48 @@ class Lot:
         """By mask of units: the places up to a rung that have the goods now, cheapest first, equal costs by code."""
         if len(self.goods) > 2:
             return self._ranked_by_mask(stock, rung)
-        left, room = stock.left, stock.room
+        room = stock.room
         rankings: list[Ranking] = [[]]
         for weight_g, installs, skills, needs in self.goods[1:]:
             extra = self.area.extras(weight_g, installs)
-            stands = self.area.stands(skills, rung)
-            if len(needs) == 1:
-                ((sku_id, units),) = needs
-                here = left[sku_id]
-                ranking = [
-                    (base + extra[kind], number, node_id, dealer_id)
-                    for base, kind, number, node_id, dealer_id in stands
-                    if here.get(node_id, 0) >= units and room[dealer_id] > 0
-                ]
-            else:
-                ranking = [
-                    (base + extra[kind], number, node_id, dealer_id)
-                    for base, kind, number, node_id, dealer_id in stands
-                    if room[dealer_id] > 0 and has_all(left, node_id, needs)
-                ]
+            ranking = [
+                (base + extra[kind], number, node_id, dealer_id)
+                for base, kind, number, node_id, dealer_id in self._with(stock.left, needs, self.area.stands(skills, rung))
+                if room[dealer_id] > 0
+            ]
             ranking.sort()
             rankings.append(ranking)
         return rankings
 
     def _ranked_by_mask(self, stock: Left, rung: int) -> list[Ranking]:
-        left, room, area = stock.left, stock.room, self.area
-        units = [(1 << unit, self.goods[1 << unit][2], self.goods[1 << unit][3]) for unit in range(len(self.units))]
-        able = []
-        for stand in area.stands(NO_GOODS[2], rung):
-            node_id, has = stand[3], 0
-            if room[stand[4]] > 0:
-                for bit, skills, needs in units:
-                    if has_all(left, node_id, needs) and (not skills or area.has_skills(node_id, skills)):
-                        has |= bit
-                if has:
-                    able.append((has, stand))
+        left, area = stock.left, self.area
+        able: dict[Stand, int] = {}
+        for unit in range(len(self.units)):
+            _, _, skills, needs = self.goods[1 << unit]
+            for stand in self._with(left, needs, area.stands(skills, rung)):
+                able[stand] = able.get(stand, 0) | 1 << unit
+        free = [(has, *stand) for stand, has in able.items() if stock.room[stand[4]] > 0]
         rankings: list[Ranking] = [[]]
         for mask in range(1, len(self.goods)):
             weight_g, installs, _, needs = self.goods[mask]
             extra = area.extras(weight_g, installs)
             ranking = [
                 (base + extra[kind], number, node_id, dealer_id)
-                for has, (base, kind, number, node_id, dealer_id) in able
+                for has, base, kind, number, node_id, dealer_id in free
                 if has & mask == mask and (not self.has_shared or has_all(left, node_id, needs))
             ]
             ranking.sort()
             rankings.append(ranking)
         return rankings
+
+    @staticmethod
+    def _with(left: Mapping[int, Mapping[int, int]], needs: Needs, stands: list[Stand]) -> list[Stand]:
+        """The stands that have the goods."""
+        if len(needs) != 1:
+            return [stand for stand in stands if has_all(left, stand[3], needs)]
+        ((sku_id, units),) = needs
+        here = left[sku_id]
+        return [stand for stand in stands if here.get(stand[3], 0) >= units]
 
     def needs_of(self, mask: int) -> Needs:
         return self.goods[mask][3] if mask < len(self.goods) else self.goods_of(mask)[3]
@@ -217,6 +214,8 @@ class Lot:
 
     def placements(self, plan: Plan) -> tuple[Placement, ...]:
         """A plan in the words of the order, by line."""
+        if len(plan[1]) == 1 and plan[1][0][0] == self.full:
+            return (Placement(plan[1][0][1], tuple(range(len(self.asked.order.lines)))),)
         found = (
             Placement(node_id, tuple(sorted(line for unit in indexes_of(mask) for line in self.units[unit])))
             for mask, node_id, _, _ in plan[1]
@@ -224,21 +223,27 @@ class Lot:
         return tuple(sorted(found, key=lambda each: each.line_indexes))
 
 
-_areas: WeakKeyDictionary[RoutingTable, dict[tuple[str, str, tuple[Rung, ...], frozenset[int], bool], Area]] = WeakKeyDictionary()
+_areas: WeakKeyDictionary[RoutingTable, dict[Asking, dict[tuple[str, str], Area]]] = WeakKeyDictionary()
 
 
 def prepare(orders: Sequence[OpenOrder], table: RoutingTable, terms: BatchTerms) -> list[Lot]:
     """The orders ready to be asked about. Areas are kept as long as their table lives."""
-    areas = _areas.setdefault(table, {})
+    of_table = _areas.setdefault(table, {})
     is_strict = terms.rung_fen > 0
+    here: dict[tuple[str, str], Area] = {}
+    ladder: tuple[Rung, ...] | None = None
+    refused: frozenset[int] = frozenset()
     lots = []
     for number, asked in enumerate(orders):
-        key = (asked.order.division_code, asked.order.channel, asked.ladder, asked.refused, is_strict)
-        area = areas.get(key)
+        if asked.ladder is not ladder or asked.refused is not refused:
+            ladder, refused = asked.ladder, asked.refused
+            if len(of_table) >= MOST_ASKINGS:
+                of_table.clear()
+            here = of_table.setdefault((ladder, refused, is_strict), {})
+        key = (asked.order.division_code, asked.order.channel)
+        area = here.get(key)
         if area is None:
-            if len(areas) >= MOST_AREAS:
-                areas.clear()
-            area = areas[key] = _area(asked, table, is_strict=is_strict)
+            area = here[key] = _area(asked, table, is_strict=is_strict)
         lots.append(_lot(number, asked, area, terms))
     return lots
 
@@ -261,9 +266,9 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
     goods = [NO_GOODS]
     if len(units) <= EXACT_LINES:
         for unit in units:
-            mine = _goods(lines[index] for index in unit)
+            mine = _goods([lines[index] for index in unit])
             goods += [_added(before, mine) if before is not NO_GOODS else mine for before in goods]
-    worth = [terms.unfilled_fen * sum(lines[index].quantity for index in unit) for unit in units]
+    worth = [terms.unfilled_fen * sum([lines[index].quantity for index in unit]) for unit in units]
     unserved_fen = sum(worth) + terms.rung_fen * len(asked.ladder)
     lot = Lot(
         number=number,
@@ -284,12 +289,17 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
 def _units(count: int, together: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
     """The lines by units; groups that share a line are one."""
     if not together:
-        return tuple((index,) for index in range(count))
+        return _each_alone(count)
     unit_of = list(range(count))
     for group in together:
         joined = {unit_of[index] for index in group}
         unit_of = [min(joined) if unit in joined else unit for unit in unit_of]
     return tuple(tuple(index for index in range(count) if unit_of[index] == unit) for unit in sorted(set(unit_of)))
+
+
+@cache
+def _each_alone(count: int) -> tuple[tuple[int, ...], ...]:
+    return tuple((index,) for index in range(count))
 
 
 def _shares(lines: Sequence[LineToRoute]) -> bool:

@@ -66,10 +66,11 @@ class Shelves:
         """The best plan on what is left."""
         if self.prices is not None:
             return self.plan(lot, self._dearest_aside, lot.limit_fen)
-        if not (lot.sku_id and lot.rankings):
+        if not lot.sku_id:
             return self.plan(lot, self._first, lot.limit_fen)
+        ranking = lot.rankings[0][1] if lot.rankings else lot.ranked(self, 0)[1]
         here, room, units, limit = self.left[lot.sku_id], self.room, lot.quantity, lot.limit_fen
-        for cost, _, node_id, dealer_id in lot.rankings[0][1]:
+        for cost, _, node_id, dealer_id in ranking:
             if cost >= limit:
                 break
             if here.get(node_id, 0) >= units and room[dealer_id] > 0:

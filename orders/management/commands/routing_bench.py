@@ -36,10 +36,10 @@ class Command(BaseCommand):
         places = [len(made.table.candidates(asked.order.division_code, asked.order.channel)) for asked in made.orders]
         self.stdout.write(f"{len(made.orders)} 单，{options['nodes']} 个发货点，每单候选平均 {sum(places) / len(places):.1f} 个")
         floor_fen = self._bound(made, bound_seconds)
-        first = methods.run(methods.METHODS["first"], made, time.process_time)
+        first = methods.outcome_of(methods.METHODS["first"], made, time.process_time)
         faults = 0
         for name in names:
-            outcome = first if name == "first" else methods.run(methods.METHODS[name], made, time.process_time)
+            outcome = first if name == "first" else methods.outcome_of(methods.METHODS[name], made, time.process_time)
             faults += len(outcome.faults)
             self.stdout.write(_row(name, outcome, first, floor_fen, made))
             for fault in outcome.faults[:5]:
@@ -70,11 +70,11 @@ def _row(name: str, outcome: methods.Outcome, first: methods.Outcome, floor_fen:
             told.append(f"挽回 {100 * (first.total_fen - outcome.total_fen) / (first.total_fen - floor_fen):.0f}%")
     told += [
         f"每单 {outcome.total_fen / count / 100:.2f} 元",
-        f"拆单 {sum(len(each.placements) > 1 for each in outcome.placed) / count:.3f}",
-        f"未满足 {sum(len(each.unfilled) for each in outcome.placed) / lines:.4f}",
-        f"{count / outcome.seconds:,.0f} 单/秒",
+        f"拆单 {sum(len(each.placements) > 1 for each in outcome.run.placed) / count:.3f}",
+        f"未满足 {sum(len(each.unfilled) for each in outcome.run.placed) / lines:.4f}",
+        f"{count / outcome.run.seconds:,.0f} 单/秒",
         f"违规 {len(outcome.faults)}",
     ]
-    if outcome.worst_step:
-        told.append(f"移动 {outcome.moves} 次，最慢一步 {outcome.worst_step:.2f} 秒")
+    if outcome.run.worst_step:
+        told.append(f"移动 {outcome.run.moves} 次，最慢一步 {outcome.run.worst_step:.2f} 秒")
     return "\t".join(told)
