@@ -76,7 +76,7 @@ class CountableLine:
 
 @dataclass(frozen=True, slots=True)
 class LineToRoute:
-    """What routing and pricing need to know of one order line."""
+    """What routing and pricing need to know of one order line. bundle: the sold line that it is a part of."""
 
     line_id: int
     sku_id: int
@@ -89,6 +89,7 @@ class LineToRoute:
     install_skill: str
     category: str
     supply_price_fen: int
+    bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class OrderToRoute:
     works_before: int = 0
     live_session: str = ""
     is_awaited: bool = False
+    tags: frozenset[str] = frozenset()
 
     @property
     def claims(self) -> tuple[str, ...]:
