@@ -44,10 +44,11 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
     "orders": [
         {"catalogue"},
         {"lifecycle"},
-        {"intake"},
-        {"routing"},
+        {"intake", "review", "work"},
+        {"receivers", "routing"},
+        {"offers"},
         {"dispatch"},
-        {"promise"},
+        {"placing", "promise"},
         {"fulfilment"},
         {"live"},
         {"desk"},
@@ -345,7 +346,7 @@ PLANTED: list[tuple[Law, str, str, str]] = [
         looks_up_to_a_room,
         "orders/lifecycle/planted.py",
         "from orders.models import Offer",
-        "looks up to the room orders.dispatch.models.Offer",
+        "looks up to the room orders.offers.models.Offer",
     ),
     (
         looks_up_to_a_room,
