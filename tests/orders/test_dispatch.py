@@ -231,13 +231,12 @@ def test_nobody_left_waits_for_a_person_who_may_ask_again(world: World, relay_al
 
 def test_an_operator_takes_an_open_offer_to_hq(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
-    work = placing.place_by_hand(
-        fo_no=offer.work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at
-    )  # fmt: skip
+    work = placing.place_by_hand(fo_no=offer.work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at)
     relay_all(at)
     work.refresh_from_db()
     offer.refresh_from_db()
-    assert (work.state, work.dealer, offer.state, world.held()) == ("accepted", None, "withdrawn", [0, 0, 1])
+    assert (work.state, work.node, work.dealer) == ("accepted", world.hq_node, None)
+    assert (offer.state, world.held()) == ("withdrawn", [0, 0, 1])
     assert Offer.objects.count() == 1
 
 
