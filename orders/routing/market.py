@@ -30,9 +30,10 @@ NO_PLAN: Plan = (0, ())
 class BatchTerms:
     """What a batch weighs besides the cost of packages, in fen.
 
-    unfilled_fen: a unit that nobody delivers; None leaves it to the terms of its order. rung_fen: a rung of the ladder climbed; so dear that
-    the ladder is the fence it is for a single decision, while 0 lets money alone decide.
-    is_whole: an order goes whole or not at all; otherwise single lines may stay behind.
+    unfilled_fen: a unit that nobody delivers; None leaves it to the terms of its order. rung_fen: a
+    rung of the ladder climbed; so dear that the ladder is the fence it is for a single decision,
+    while 0 lets money alone decide. is_whole: an order goes whole or not at all; otherwise single
+    lines may stay behind.
     """
 
     unfilled_fen: int | None = None
@@ -52,8 +53,9 @@ class Placement:
 class OpenOrder:
     """An order to place, or one that has its places and may be moved.
 
-    together: lines that must come from one place, besides those that its terms keep together. current: where it is now; what that takes is no
-    longer in the stock. moves: how often it was moved before. A dealer's yes (is_accepted) fixes it.
+    together: lines that must come from one place, besides those that its terms keep together.
+    current: where it is now; what that takes is no longer in the stock. moves: how often it was
+    moved before. A dealer's yes (is_accepted) fixes it.
     """
 
     order: OrderToRoute

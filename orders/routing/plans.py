@@ -41,7 +41,6 @@ class Extras:
         return bool(self.scarcity or self.works or self.ageing)
 
 
-
 @dataclass(slots=True)
 class Load:
     """The goods of one order as bits, with what each unit weighs, needs from stock and needs installed.
@@ -75,8 +74,12 @@ class Load:
                 if line.is_counted:
                     needs[line.sku_id] = needs.get(line.sku_id, 0) + line.quantity
             self.needs.append(needs)
-            self.asks.append([(i, line.install_skill, line.sku_id, needs[line.sku_id] if line.is_counted else 0)
-                              for i, line in zip(indexes, lines, strict=True)])
+            self.asks.append(
+                [
+                    (i, line.install_skill, line.sku_id, needs[line.sku_id] if line.is_counted else 0)
+                    for i, line in zip(indexes, lines, strict=True)
+                ]
+            )
             for sku_id in needs:
                 by_sku.setdefault(sku_id, []).append(unit)
         self.shared_skus = {sku_id: units for sku_id, units in by_sku.items() if len(units) > 1}

@@ -32,7 +32,7 @@ _kept: dict[str, _Read] = {}
 def routing_table(at: datetime) -> RoutingTable:
     """Everything a decision needs, from this process's memory while it is fresh.
 
-    Seven statements otherwise; one more for quotas, at most each minute, and one for what has lain
+    Six statements otherwise; one more for quotas, at most each minute, and one for what has lain
     long, at most every five minutes, where the rules ask for them.
     """
     table: RoutingTable = _fresh("table", None, at, FRESH, lambda: _read_table(at))

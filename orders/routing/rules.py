@@ -263,7 +263,12 @@ def _placed(
     for node_id, indexes in placements.items():
         each = by_node.get(node_id)
         mask = sum(1 << unit for unit, lines in enumerate(load.units) if set(lines) <= set(indexes))
-        if each is None or load.lines_of(mask) != tuple(sorted(indexes)) or mask & ~each.mask or not load.fits(each.candidate, mask):
+        if (
+            each is None
+            or load.lines_of(mask) != tuple(sorted(indexes))
+            or mask & ~each.mask
+            or not load.fits(each.candidate, mask)
+        ):
             raise ValueError(f"node {node_id} cannot do lines {list(indexes)} of order {asked.order.order_id}")
         plan.append((each.candidate, mask))
         rank = max(rank, each.rank)

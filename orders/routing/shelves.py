@@ -195,8 +195,10 @@ class Shelves:
                 wider = (before[0] if before else 0) | 1 << unit
                 works = sum(parcel[2] == dealer_id for parcel in held.values())
                 spot = next((spot for spot in lot.ranking_of(wider, rung) if spot[2] == node_id), None)
-                if spot is None or not self.has(spot, lot.needs_of(wider)) or (
-                    not before and (works >= self.room[dealer_id] or len(held) == lot.most_packages)
+                if (
+                    spot is None
+                    or not self.has(spot, lot.needs_of(wider))
+                    or (not before and (works >= self.room[dealer_id] or len(held) == lot.most_packages))
                 ):
                     continue
                 cost = spot[0] + (self.prices.of(node_id, dealer_id, lot.needs_of(wider)) if self.prices is not None else 0)

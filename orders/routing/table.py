@@ -176,9 +176,7 @@ def loosened(terms: OrderTerms) -> OrderTerms:
     if terms.on_unroutable is Unroutable.SPLIT:
         return replace(terms, max_packages=None, keeps_bundles=False, keeps_installation=False)
     promise = replace(terms.promise, is_hard=False, max_km=None, kinds=frozenset())
-    return replace(
-        terms, promise=promise, max_km=None, same_province=False, only_groups=frozenset(), never_groups=frozenset()
-    )
+    return replace(terms, promise=promise, max_km=None, same_province=False, only_groups=frozenset(), never_groups=frozenset())
 
 
 class RoutingTable:
@@ -278,9 +276,7 @@ class RoutingTable:
         here = self._centroid(division_code)
 
         def claims(nodes: Iterable[NodeFacts], target: str, is_elsewhere: bool = False) -> list[_Claim]:
-            return [
-                _Claim(node, target, distance_km(node.lng, node.lat, *here) if here else 0, is_elsewhere) for node in nodes
-            ]
+            return [_Claim(node, target, distance_km(node.lng, node.lat, *here) if here else 0, is_elsewhere) for node in nodes]
 
         found = claims(self._own, HQ)
         for dealer_id, target in targets.items():
@@ -328,7 +324,7 @@ class RoutingTable:
         if rate is None and not claim.is_elsewhere and node.is_open:
             return Fence.DISTANCE, NO_TEMPLATE
         groups = self.groups_of(node) if terms.only_groups or terms.never_groups else frozenset[str]()
-        limits = [limit for limit in (rate and rate.max_km, terms.max_km) if limit is not None]
+        limits = [limit for limit in (rate.max_km if rate else None, terms.max_km) if limit is not None]
         checks = (
             (Fence.AREA, claim.is_elsewhere),
             (Fence.PAUSED, not node.is_open),

@@ -24,7 +24,7 @@ from orders.routing.admin import FreightTemplateAdmin, RoutingDecisionAdmin, Rou
 from orders.routing.rules import Area, Decision, NodeFacts, RoutingTable, Rung, decide
 from orders.routing.table import distance_km, risk_fen
 from orders.routing.telling import explain
-from orders.rulesets.rules import FreightRate, InstallRate, OrderTerms, PromiseClass, RuleBook, Where
+from orders.rulesets.rules import FreightRate, InstallRate, OrderTerms, RuleBook, Where
 from tests.conftest import NOON
 from tests.make import make_dealer, make_node, make_order, make_sku, make_staff
 

@@ -1,8 +1,8 @@
 """Every plan is the best of all plans to the fen, whatever the rules say; batches agree with single decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, time
+from datetime import time
 from itertools import product
 from typing import Any
 
@@ -141,7 +141,9 @@ def best_of_all(asked: Question, terms: OrderTerms, targets: Sequence[str] = ("t
         places = [
             each
             for each in table.considered(AREA, "doudian", terms)
-            if each.target in targets[:rung] and may(each, terms, table.book) and asked.remaining.get(each.node.dealer_id or 0, 1) > 0
+            if each.target in targets[:rung]
+            and may(each, terms, table.book)
+            and asked.remaining.get(each.node.dealer_id or 0, 1) > 0
         ]
         prices: dict[tuple[int, tuple[int, ...]], int | None] = {}
         costs = []
@@ -198,7 +200,14 @@ def terms(draw: st.DrawFn, is_tight: bool) -> OrderTerms:
     if not is_tight:
         fences = draw(
             st.sampled_from(
-                [{}, {}, {"only_groups": frozenset({"gold"})}, {"never_groups": frozenset({"two"})}, {"same_province": True}, {"max_km": 500}]
+                [
+                    {},
+                    {},
+                    {"only_groups": frozenset({"gold"})},
+                    {"never_groups": frozenset({"two"})},
+                    {"same_province": True},
+                    {"max_km": 500},
+                ]
             )
         ) | {"promise": draw(st.sampled_from(PROMISES))}
     return OrderTerms(
@@ -215,11 +224,22 @@ def terms(draw: st.DrawFn, is_tight: bool) -> OrderTerms:
 def books(draw: st.DrawFn, is_tight: bool) -> RuleBook:
     step = draw(st.integers(0, 900))
     rates = [
-        FreightRate(Where(kind=kind, group=group, division=division), step + draw(st.integers(0, 900)), draw(st.integers(0, 4000)),
-                    step_fen=step, km_fen=draw(st.integers(0, 4)), km_per_day=300, max_km=draw(st.sampled_from([600, 5000])))
+        FreightRate(
+            Where(kind=kind, group=group, division=division),
+            step + draw(st.integers(0, 900)),
+            draw(st.integers(0, 4000)),
+            step_fen=step,
+            km_fen=draw(st.integers(0, 4)),
+            km_per_day=300,
+            max_km=draw(st.sampled_from([600, 5000])),
+        )
         for kind, group, division in (("", "", ""), ("hq", "", "32"), ("", "gold", "3205"))
-    ]  # fmt: skip
-    installs = [InstallRate(Where(), "", 4000), InstallRate(Where(division="32"), SKILLS[1], 900), InstallRate(Where("two"), "", 100)]
+    ]
+    installs = [
+        InstallRate(Where(), "", 4000),
+        InstallRate(Where(division="32"), SKILLS[1], 900),
+        InstallRate(Where("two"), "", 100),
+    ]
     covers = OrderScope(channels=frozenset({draw(st.sampled_from(["doudian", "shop"]))}))
     return RuleBook(
         default=draw(terms(is_tight)),
@@ -241,13 +261,11 @@ def questions(draw: st.DrawFn) -> Question:
     for number in range(1, count + 1):
         dealer_id = draw(st.sampled_from([1, 2, number] if is_tight else [1, 2, number, None]))
         kind = draw(st.sampled_from(["dealer", "store"])) if dealer_id else "hq"
-        skills = frozenset(SKILLS) if is_tight else draw(st.sampled_from([frozenset(SKILLS), frozenset({SKILLS[0]}), frozenset()]))
-        nodes.append(
-            NodeFacts(
-                number, f"N{number}", f"发货点{number}", kind, dealer_id, draw(st.sampled_from(["320506", "330102"])),
-                HERE[0] + draw(st.integers(0, 8)), HERE[1], True, skills, f"D{dealer_id}", draw(st.sampled_from(["gold", "silver"])),
-            )
-        )  # fmt: skip
+        skills = (
+            frozenset(SKILLS) if is_tight else draw(st.sampled_from([frozenset(SKILLS), frozenset({SKILLS[0]}), frozenset()]))
+        )
+        place = (number, f"N{number}", f"发货点{number}", kind, dealer_id, home, lng, HERE[1], True, skills)
+        nodes.append(NodeFacts(*place, dealer_code=f"D{dealer_id}", tier=tier))
     lines = tuple(
         line(
             number,
@@ -276,7 +294,11 @@ def questions(draw: st.DrawFn) -> Question:
     return Question(
         OrderToRoute(1, "DD1", "doudian", "1", AREA, "", 0, NOON, "", lines),
         table,
-        {(node.node_id, sku): draw(st.sampled_from([0, 9, 9]) if is_tight else st.integers(0, 6)) for node in nodes for sku in range(1, 5)},
+        {
+            (node.node_id, sku): draw(st.sampled_from([0, 9, 9]) if is_tight else st.integers(0, 6))
+            for node in nodes
+            for sku in range(1, 5)
+        },
         draw(st.dictionaries(st.integers(1, 4), st.integers(0, 2), max_size=2)),
         draw(st.dictionaries(places, st.integers(0, 3000), max_size=3)),
     )
@@ -340,8 +362,6 @@ def test_a_batch_of_one_and_a_plan_made_elsewhere_cost_what_the_decision_says(as
             asked.order, asked.table, asked.stock, {each.node_id: each.line_indexes for each in placed.placements},
             ladder=LADDER, remaining=asked.remaining, is_relaxed=placed.is_relaxed,
         )  # fmt: skip
-        if len(decision.packages) == len(again.packages) == 1 or not decision.packages:
-            assert replace(again, reasons=()) == replace(decision, reasons=()) or again.cost_fen == decision.cost_fen
         assert (again.cost_fen, again.ladder_step, again.relaxed) == (decision.cost_fen, decision.ladder_step, decision.relaxed)
 
 
@@ -352,15 +372,24 @@ def test_eight_units_in_so_many_packages_are_still_exact(data: st.DataObject) ->
     asked = data.draw(questions())
     most = data.draw(st.sampled_from([1, 2, 3]))
     nodes = [
-        NodeFacts(number, f"N{number}", f"发货点{number}", "dealer", number, AREA, HERE[0] + number, HERE[1], skills=frozenset(SKILLS))
+        NodeFacts(
+            number, f"N{number}", f"发货点{number}", "dealer", number, AREA, HERE[0] + number, HERE[1], skills=frozenset(SKILLS)
+        )
         for number in (1, 2, 3)
     ]
     weights = data.draw(st.lists(st.integers(0, 3000), min_size=8, max_size=8))
     stock = {(number, sku): data.draw(st.sampled_from([0, 3, 3])) for number in (1, 2, 3) for sku in range(1, 9)}
     lines = tuple(line(number, number, 1, weight_g=weight) for number, weight in enumerate(weights, start=1))
-    book = replace(asked.table.book, default=OrderTerms(split_fee_fen=300, max_packages=most), order_rules=(), groups=(), calendars=())
+    book = replace(
+        asked.table.book, default=OrderTerms(split_fee_fen=300, max_packages=most), order_rules=(), groups=(), calendars=()
+    )
     table = RoutingTable(
-        nodes=nodes, areas=[Area(number, AREA, True) for number in (1, 2, 3)], book=book, centroids={AREA: HERE}, answers={}, at=NOON
+        nodes=nodes,
+        areas=[Area(number, AREA, True) for number in (1, 2, 3)],
+        book=book,
+        centroids={AREA: HERE},
+        answers={},
+        at=NOON,
     )
     wide = Question(replace(asked.order, lines=lines), table, stock, {}, {})
     decision = wide.decided()
@@ -392,5 +421,7 @@ def test_the_cheapest_partition_is_the_cheapest_of_all_partitions(units: int, da
     total, packages = cheapest_partition(best, fee, waived, most)
     left_out = [unit for unit in range(units) if not any(unit in indexes_of(mask) for mask in packages)]
     assert total == cheapest
-    assert total == sum(best[mask] for mask in packages) + fee * max(0, len(packages) - 1) + sum(waived[unit] for unit in left_out)
+    assert total == sum(best[mask] for mask in packages) + fee * max(0, len(packages) - 1) + sum(
+        waived[unit] for unit in left_out
+    )
     assert most is None or len(packages) <= most
