@@ -64,6 +64,7 @@ def lain_long(credits: Sequence[AgeingCredit], at: datetime) -> list[tuple[int, 
 
     Overstock: more on hand than the maximum of the level. Older than n days: more on hand than all
     that came in within n days, so that, first in first out, the oldest unit has lain there longer.
+    A credit for both holds where either does.
     """
     parts: list[str] = []
     values: list[Any] = []
@@ -73,11 +74,11 @@ def lain_long(credits: Sequence[AgeingCredit], at: datetime) -> list[tuple[int, 
         if credit.category:
             holds.append("k.category = %s")
             values.append(credit.category)
-        if credit.is_overstock:
-            holds.append("l.max_stock > 0 AND l.on_hand > l.max_stock")
+        ways = ["l.max_stock > 0 AND l.on_hand > l.max_stock"] * credit.is_overstock
         if credit.older_than_days is not None:
-            holds.append(_OLDER)
+            ways.append(_OLDER)
             values.append(_when(at - timedelta(days=credit.older_than_days)))
+        holds.append(f"({' OR '.join(ways)})")
         parts.append(_LAIN.format(holds=" AND ".join(holds)))
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), values)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.urls import path
 
 from dealers.divisions import queries as divisions
 from dealers.models import Dealer, Division, ServiceArea
-from inventory.models import Node
+from inventory.models import Level, Movement, Node
 from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
@@ -24,9 +24,9 @@ from orders.routing.admin import FreightTemplateAdmin, RoutingDecisionAdmin, Rou
 from orders.routing.rules import Area, Decision, NodeFacts, RoutingTable, Rung, decide
 from orders.routing.table import distance_km, risk_fen
 from orders.routing.telling import explain
-from orders.rulesets.rules import FreightRate, InstallRate, OrderTerms, RuleBook, Where
+from orders.rulesets.rules import AgeingCredit, FreightRate, InstallRate, OrderTerms, Quota, RuleBook, Where
 from tests.conftest import NOON
-from tests.make import make_dealer, make_node, make_order, make_sku, make_staff
+from tests.make import make_dealer, make_level, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
 urlpatterns = [path("admin/", admin.site.urls)]
 AREA = "320506"
@@ -317,6 +317,66 @@ def test_a_paused_dealer_closes_all_its_places(world: Dealer) -> None:
     assert queries.routing_table(NOON).considered(AREA, "doudian")[0].fence == "PAUSED"
 
 
+CREDITS = (
+    AgeingCredit("furniture", 300, older_than_days=30),
+    AgeingCredit("", 500, is_overstock=True),
+    AgeingCredit("lamp", 900, older_than_days=99, is_overstock=True),
+)
+
+
+def test_credits_are_for_what_lies_above_its_maximum_or_came_in_before_and_has_not_left(
+    world: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First in, first out: 5 of the 10 sofas at N1 came in 40 days ago, the 10 at N5 are all of this month."""
+    divisions.gazetteer()
+    monkeypatch.setattr(queries, "_book", lambda: RuleBook(credits=CREDITS))
+    old, new = Node.objects.get(code="N1"), make_node(world, code="N5")
+    sofa, lamp, gone = (make_sku(category=category) for category in ("furniture", "lamp", "furniture"))
+    for place, sku, units, most in (
+        (old, sofa, 10, None), (new, sofa, 10, 10), (old, lamp, 8, 7), (new, lamp, 0, 7), (old, gone, 0, None),
+    ):  # fmt: skip
+        make_level(place, sku, units, max_stock=most)
+    for place, units, days in ((old, 9, 40), (old, -4, 20), (old, 5, 10), (new, 12, 10), (new, -2, 5)):
+        kind = Movement.Kind.RECEIPT if units > 0 else Movement.Kind.SHIPMENT
+        Movement.objects.create(
+            node=place, sku=sofa, kind=kind, quantity=units, source_key=f"{place.pk}/{days}", moved_at=NOON - timedelta(days=days)
+        )
+    with CaptureQueriesContext(connection) as captured:
+        known = queries.routing_table(NOON)
+    assert known.ageing == {(old.pk, sofa.pk): 300, (old.pk, lamp.pk): 900}
+    assert len([each for each in captured if "inventory_movement" in each["sql"]]) == 1
+    assert len(captured) == 5
+    later = NOON + timedelta(minutes=5)
+    Level.objects.update(max_stock=1)
+    with CaptureQueriesContext(connection) as captured:
+        assert queries.routing_table(later).ageing == known.ageing
+    assert len(captured) == 4
+    assert queries.routing_table(later + timedelta(seconds=6)).ageing[new.pk, sofa.pk] == 500
+
+
+def test_shares_are_of_the_offers_accepted_this_month_and_read_once_a_minute(
+    world: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divisions.gazetteer()
+    monkeypatch.setattr(queries, "_book", lambda: RuleBook(freight=BOOK.freight, quotas=(Quota("D001", 50, 200),)))
+    other = make_dealer("D002")
+    month = datetime(2026, 10, 31, 16, tzinfo=UTC)  # midnight in Shanghai
+    for dealer, state, at in (
+        (world, "accepted", NOON), (world, "accepted", month), (other, "accepted", NOON),
+        (world, "accepted", month - timedelta(seconds=1)), (world, "declined", NOON), (other, "expired", NOON),
+    ):  # fmt: skip
+        work = make_work(make_order(make_sku()), make_node(dealer))
+        make_offer(work, state=state, answered_at=at, expires_at=NOON)
+    with CaptureQueriesContext(connection) as captured:
+        known = queries.routing_table(NOON)
+        again = queries.routing_table(NOON + timedelta(minutes=1))
+    assert len([each for each in captured if "orders_offer" in each["sql"]]) == 1
+    assert len(captured) == 4 + 1 + 4
+    for each in (known, again):
+        assert {one.node.dealer_code: one.parts["fairness"] for one in each.considered(AREA, "doudian")}["D001"] == 16 * 200
+    assert queries.routing_table(NOON + timedelta(days=31)).considered(AREA, "doudian")[0].parts["fairness"] == 0
+
+
 def saved(world: Dealer, count: int = 1) -> Decision:
     known, asked = queries.routing_table(NOON), order(line(install_skill=SKILL))
     decision = run(asked, known, {(Node.objects.get(code="N1").pk, 1): 9})
@@ -337,6 +397,9 @@ def test_decisions_are_saved_whole_in_one_statement(world: Dealer, count: int) -
     assert (kept.decided_at, kept.fo_no, kept.runner_up_fen) == (NOON, "", None)
     assert kept.plan == [package.as_dict() for package in decision.packages]
     assert kept.trace == decision.trace
+    assert kept.terms == {
+        "terms": "标准 v1", "promise": "标准", "promise_days": 3, "split_fee_fen": 600, "reasons": [],
+    }  # fmt: skip
     actions.save_decisions(decisions=[], at=NOON)
 
 
@@ -388,7 +451,17 @@ def test_a_decision_shows_every_candidate_and_cannot_be_changed(world: Dealer, b
     RoutingDecision.objects.update(trace=kept.trace)
     assert "62.80 元" in boss.get("/admin/orders/routingdecision/").content.decode()
     page = boss.get(f"/admin/orders/routingdecision/{kept.pk}/change/").content.decode()
-    assert all(text in page for text in ("派给这里", "安装 40.00 元", "暂停接单", "为什么派给经销商仓N1", "&lt;script&gt;（N2）"))
+    assert all(
+        text in page
+        for text in (
+            "标准 v1；标准 3 天；拆单费 6.00 元",
+            "派给这里",
+            "安装 40.00 元",
+            "暂停接单",
+            "为什么派给经销商仓N1",
+            "&lt;script&gt;（N2）",
+        )
+    )
     assert boss.post(f"/admin/orders/routingdecision/{kept.pk}/change/", {}).status_code == 403
     assert boss.get("/admin/orders/routingdecision/add/").status_code == 403
 

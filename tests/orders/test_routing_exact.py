@@ -261,9 +261,11 @@ def questions(draw: st.DrawFn) -> Question:
     for number in range(1, count + 1):
         dealer_id = draw(st.sampled_from([1, 2, number] if is_tight else [1, 2, number, None]))
         kind = draw(st.sampled_from(["dealer", "store"])) if dealer_id else "hq"
-        skills = (
-            frozenset(SKILLS) if is_tight else draw(st.sampled_from([frozenset(SKILLS), frozenset({SKILLS[0]}), frozenset()]))
+        skills = draw(
+            st.sampled_from([frozenset(SKILLS)] if is_tight else [frozenset(SKILLS), frozenset(SKILLS[:1]), frozenset()])
         )
+        home, tier = draw(st.sampled_from(["320506", "330102"])), draw(st.sampled_from(["gold", "silver"]))
+        lng = HERE[0] + draw(st.integers(0, 8))
         place = (number, f"N{number}", f"发货点{number}", kind, dealer_id, home, lng, HERE[1], True, skills)
         nodes.append(NodeFacts(*place, dealer_code=f"D{dealer_id}", tier=tier))
     lines = tuple(
