@@ -135,9 +135,12 @@ class Load:
         """What a subset adds to a package on a tariff: for its weight, and for installing."""
         found = self.goods.get((tariff, mask))
         if found is None:
-            units = indexes_of(mask)
-            installs = tuple(each for unit in units for each in self.installs[unit])
-            found = self.goods[tariff, mask] = tariff.goods_fen(sum(self.weights[unit] for unit in units), installs)
+            weight = 0
+            installs: list[tuple[str, int]] = []
+            for unit in indexes_of(mask):
+                weight += self.weights[unit]
+                installs += self.installs[unit]
+            found = self.goods[tariff, mask] = tariff.goods_fen(weight, installs)
         return found
 
     def breakdown(self, candidate: Candidate, mask: int) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What routing knows of places, areas and rules, priced beforehand for each area and set of terms. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -84,7 +84,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tariff:
-    """What goods add to the cost of a package; one for all places of an area that deliver on the same rates.
+    """What goods add to the cost of a package; one for all places that deliver on the same rates.
 
     install_fen is the fee for a piece, fees the other ones that hold for some skills.
     """
@@ -95,7 +95,7 @@ class Tariff:
     install_fen: int
     fees: Mapping[str, int] = field(default_factory=dict)
 
-    def goods_fen(self, weight_g: int, installs: Installs = ()) -> tuple[int, int]:
+    def goods_fen(self, weight_g: int, installs: Sequence[tuple[str, int]] = ()) -> tuple[int, int]:
         """The price of what is heavier than the first weight, per started step; and the fees of installing."""
         extra = weight_g - self.first_weight_g
         steps_fen = -(-extra // self.step_weight_g) * self.step_fen if extra > 0 else 0
@@ -216,6 +216,7 @@ class RoutingTable:
         self._groups: dict[int, frozenset[str]] = {}
         self._waits: dict[int, tuple[int, str]] = {}
         self._local: dict[str, RuleBook] = {}
+        self._tariffs: dict[tuple[Any, ...], Tariff] = {}
         self._rates: dict[tuple[str, frozenset[str], str], tuple[FreightRate | None, Tariff]] = {}
 
     def terms_for(self, order: OrderToRoute) -> OrderTerms:
@@ -349,7 +350,8 @@ class RoutingTable:
             fees = {rate.skill: book.install_fen(**place, skill=rate.skill) for rate in book.installs if rate.skill}
             road = rate or NO_RATE
             other_fen = book.install_fen(**place, skill="")
-            tariff = Tariff(road.first_weight_g, road.step_weight_g, road.step_fen, other_fen, fees)
+            goods = (road.first_weight_g, road.step_weight_g, road.step_fen, other_fen)
+            tariff = self._tariffs.setdefault((*goods, *sorted(fees.items())), Tariff(*goods, fees))
             found = self._rates[key] = (rate, tariff)
         return found
 
