@@ -3,10 +3,10 @@
 Schema and example: docs/route_case.md. Every error is a GivenError that names the field.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing import batch
@@ -14,16 +14,15 @@ from orders.routing.given import CODE_OR_NONE, DISTRICT, DIVISION, Given, GivenE
 from orders.routing.market import BatchTerms, OpenOrder, Placement
 from orders.routing.rules import Rung
 from orders.routing.shelves import Prices
-from orders.routing.table import HQ, NEIGHBOUR, TERRITORY, Area, Freight, NodeFacts, PolicyTerms, RoutingTable
+from orders.routing.table import HQ, NEIGHBOUR, TERRITORY, Area, NodeFacts, RoutingTable
+from orders.routing.written import BOOK, MOST_FEN, book, rule
 
 MOST_BYTES = 4 << 20
 MOST_NODES, MOST_ORDERS, MOST_LINES = 3000, 2000, 50
 MOST_PAIRS = 200_000  # nodes × orders: each pair is an entry of the trace
-MOST_FEN = 10**9
 AT = "2026-01-01T12:00:00+08:00"
 EACH, BATCH = "each", "batch"
 EFFORTS = {"first": batch.FIRST_COME, "quick": batch.QUICK, "redecide": batch.REDECIDE, "full": batch.FULL}
-Terms = TypeVar("Terms", Freight, PolicyTerms, BatchTerms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,7 @@ class Reading:
         self.stock: dict[tuple[int, int], int] = {}
         self.remaining: dict[int, int] = {}
         self.answers: dict[int, tuple[int, int]] = {}
+        self.shares: dict[int, tuple[int, int]] = {}
 
     def node(self, value: Any, path: str) -> None:
         """One place, and what is said there of its dealer."""
@@ -88,6 +88,8 @@ class Reading:
             lat=given.number("lat", -90, 90),
             is_open=given.flag("is_open", default=True),
             skills=frozenset(text(*row) for row in given.rows("skills", 100)),
+            dealer_code=dealer,
+            tier=given.text("tier", CODE_OR_NONE, ""),
         )
         self.places.append(place)
         for sku, units, at in given.pairs("stock"):
@@ -108,6 +110,10 @@ class Reading:
             answers = Given(given.of("answers"), given.at("answers"), {"accepted", "refused"})
             counts = answers.whole("accepted", 0, MOST_FEN), answers.whole("refused", 0, MOST_FEN)
             self._say_once(self.answers, dealer_id, counts, answers.path)
+        if given.has("share"):
+            share = Given(given.of("share"), given.at("share"), {"works", "of"})
+            counts = share.whole("works", 0, MOST_FEN), share.whole("of", 0, MOST_FEN)
+            self._say_once(self.shares, dealer_id, counts, share.path)
 
     @staticmethod
     def _say_once(said: dict[int, Any], dealer_id: int, value: Any, path: str) -> None:
@@ -115,20 +121,22 @@ class Reading:
             raise GivenError(f"{path}：与同一经销商的另一发货点不一致")
 
     def order(self, number: int, ladder: tuple[Rung, ...], at: datetime, value: Any, path: str) -> OpenOrder:
-        known = {"order_no", "channel", "division", "lines", "refused", *ONLY_IN_BATCHES}
+        known = {"order_no", "channel", "shop", "live_session", "tags", "division", "lines", "refused", *ONLY_IN_BATCHES}
         given = Given(value, path, known)
         lines = tuple(self._line(index, *row) for index, row in enumerate(given.rows("lines", MOST_LINES, 1)))
         order = OrderToRoute(
             order_id=number,
             order_no=given.text("order_no", default=f"ORDER-{number}"),
             channel=given.text("channel"),
-            shop="",
+            shop=given.text("shop", CODE_OR_NONE, ""),
             division_code=given.text("division", DISTRICT),
             region="",
             paid_fen=0,
             paid_at=at,
             anchor="",
             lines=lines,
+            live_session=given.text("live_session", CODE_OR_NONE, ""),
+            tags=frozenset(text(*row) for row in given.rows("tags", 100)),
         )
         return OpenOrder(
             order=order,
@@ -141,7 +149,7 @@ class Reading:
         )
 
     def _line(self, index: int, value: Any, path: str) -> LineToRoute:
-        given = Given(value, path, {"sku", "name", "quantity", "weight_g", "is_counted", "install_skill"})
+        given = Given(value, path, {"sku", "name", "quantity", "weight_g", "is_counted", "install_skill", "category", "bundle"})
         sku = given.text("sku")
         return LineToRoute(
             line_id=index,
@@ -153,8 +161,9 @@ class Reading:
             weight_g=given.whole("weight_g", 0, 10_000_000),
             is_counted=given.flag("is_counted", default=True),
             install_skill=given.text("install_skill", CODE_OR_NONE, ""),
-            category="",
+            category=given.text("category", CODE_OR_NONE, ""),
             supply_price_fen=0,
+            bundle=given.text("bundle", CODE_OR_NONE, ""),
         )
 
     def _current(self, given: Given, count: int) -> tuple[Placement, ...]:
@@ -179,17 +188,15 @@ class Reading:
         return tuple(sorted(found))
 
 
-OF_DEALERS = ("areas", "remaining", "answers")
+OF_DEALERS = ("areas", "remaining", "answers", "share", "tier")
 ONLY_IN_BATCHES = ("together", "current", "moves", "is_accepted")
-RULES = ("policy", "ladder", "centroids", "method", "terms", "effort", "scarcity", "work_prices", "at")
+RULES = (*BOOK, "ageing", "ladder", "centroids", "method", "terms", "effort", "scarcity", "work_prices", "at")
 
 
 def _case(given: Given) -> Case:
     reading = Reading()
     for value, path in given.rows("nodes", MOST_NODES, 1):
         reading.node(value, path)
-    given.of("freight")
-    freight = {kind: _freight(Given(value, path, _names(Freight))) for kind, value, path in given.pairs("freight")}
     rules = Given(given.value.get("rules", {}), "rules", RULES)
     method, at, ladder = rules.one_of("method", (EACH, BATCH), EACH), _time(rules), _ladder(rules)
     orders = tuple(reading.order(number, ladder, at, value, path) for number, (value, path) in enumerate(_asked(given), start=1))
@@ -197,10 +204,14 @@ def _case(given: Given) -> Case:
     table = RoutingTable(
         nodes=reading.places,
         areas=reading.areas,
-        freight=freight,
-        policy=_terms(PolicyTerms, rules, "policy"),
+        book=book(given, rules),
+        at=at,
         centroids={text(code, path, DIVISION): _point(value, path) for code, value, path in rules.pairs("centroids")},
         answers=reading.answers,
+        shares=reading.shares,
+        ageing={
+            (node_id, sku_id): fen for sku_id, here in _fen(rules, "ageing", reading).items() for node_id, fen in here.items()
+        },
     )
     return Case(
         places=tuple(reading.places),
@@ -210,7 +221,7 @@ def _case(given: Given) -> Case:
         orders=orders,
         prices=_prices(rules, reading),
         method=method,
-        terms=_terms(BatchTerms, rules, "terms"),
+        terms=rule(BatchTerms, rules.value.get("terms", {}), "rules.terms"),
         effort=EFFORTS[rules.one_of("effort", EFFORTS, "full")],
         at=at,
         nodes={number: code for code, number in reading.nodes.items()},
@@ -258,38 +269,6 @@ def _time(rules: Given) -> datetime:
     return at
 
 
-def _freight(given: Given) -> Freight:
-    """A template keeps what the exact plan rests on: one package is never dearer than two."""
-    found = _filled(Freight, given)
-    for name in ("step_weight_g", "km_per_day"):
-        if not getattr(found, name):
-            raise GivenError(f"{given.at(name)}：应大于 0")
-    if found.first_fen < found.step_fen:
-        raise GivenError(f"{given.at('first_fen')}：不得小于 step_fen")
-    return found
-
-
-def _names(terms: type[Terms]) -> set[str]:
-    """The fields that can be written in a case."""
-    return {field.name for field in fields(terms) if field.type in (int, str, bool)}
-
-
-def _terms(terms: type[Terms], rules: Given, name: str) -> Terms:
-    return _filled(terms, Given(rules.value.get(name, {}), rules.at(name), _names(terms)))
-
-
-def _filled(terms: type[Terms], given: Given) -> Terms:
-    """Terms by the names of their fields; what has a default may be missing."""
-    read_as: Mapping[Any, Callable[[str], Any]] = {
-        int: lambda name: given.whole(name, 0, MOST_FEN),
-        str: lambda name: given.text(name),
-        bool: lambda name: given.flag(name, default=False),
-    }
-    wanted = [field.name for field in fields(terms) if given.has(field.name) or field.default is MISSING]
-    types = {field.name: field.type for field in fields(terms)}
-    return terms(**{name: read_as[types[name]](name) for name in wanted})
-
-
 def _point(value: Any, path: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
         raise GivenError(f"{path}：应为 [经度, 纬度]")
@@ -297,19 +276,24 @@ def _point(value: Any, path: str) -> tuple[float, float]:
 
 
 def _prices(rules: Given, reading: Reading) -> Prices:
-    units: dict[int, dict[int, int]] = {}
-    for row in rules.rows("scarcity", MOST_PAIRS):
-        given = Given(*row, {"node", "sku", "fen"})
-        here = units.setdefault(_known(reading.skus, given.of("sku"), given.at("sku")), {})
-        node_id = _known(reading.nodes, given.of("node"), given.at("node"))
-        if node_id in here:
-            raise GivenError(f"{given.path}：重复")
-        here[node_id] = given.whole("fen", 0, MOST_FEN)
     works = {
         _known(reading.dealers, dealer, path): whole(value, path, 0, MOST_FEN)
         for dealer, value, path in rules.pairs("work_prices")
     }
-    return Prices(units, works)
+    return Prices(_fen(rules, "scarcity", reading), works)
+
+
+def _fen(rules: Given, name: str, reading: Reading) -> dict[int, dict[int, int]]:
+    """Fen per unit, by SKU and node."""
+    found: dict[int, dict[int, int]] = {}
+    for row in rules.rows(name, MOST_PAIRS):
+        given = Given(*row, {"node", "sku", "fen"})
+        here = found.setdefault(_known(reading.skus, given.of("sku"), given.at("sku")), {})
+        node_id = _known(reading.nodes, given.of("node"), given.at("node"))
+        if node_id in here:
+            raise GivenError(f"{given.path}：重复")
+        here[node_id] = given.whole("fen", 0, MOST_FEN)
+    return found
 
 
 def _known(numbers: Numbers, value: Any, path: str) -> int:

@@ -11,11 +11,15 @@ import orjson
 CODE = re.compile(r"\S(.{0,62}\S)?")
 CODE_OR_NONE = re.compile(r"(\S(.{0,62}\S)?)?")
 DIVISION = re.compile(r"\d{2}|\d{4}|\d{6}", re.ASCII)
+DIVISION_OR_NONE = re.compile(r"(\d{2}|\d{4}|\d{6})?", re.ASCII)
+WEEKDAYS = re.compile(r"[1-7]{1,7}", re.ASCII)
 DISTRICT = re.compile(r"\d{6}", re.ASCII)
 WANTED = {
     CODE: "应为 1 至 64 个字符、首尾没有空白的文本",
     CODE_OR_NONE: "应为至多 64 个字符、首尾没有空白的文本",
     DIVISION: "应为 2、4 或 6 位区划代码",
+    DIVISION_OR_NONE: "应为空或 2、4、6 位区划代码",
+    WEEKDAYS: "应为 1（周一）至 7（周日）的数字",
     DISTRICT: "应为 6 位区划代码",
 }
 

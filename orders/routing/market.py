@@ -6,28 +6,29 @@ it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
-from orders.routing.plans import EXACT_LINES, UNREACHABLE, indexes_of
-from orders.routing.rules import NEVER, Rung
-from orders.routing.table import Candidate, RoutingTable
-
-OURS = 0  # stands for the dealer of HQ's own places
+from orders.routing.partition import EXACT_UNITS, UNREACHABLE, indexes_of
+from orders.routing.plans import OURS, kept_together, units_of
+from orders.routing.rules import NEVER, Rung, hq_ladder
+from orders.routing.table import Candidate, Installs, RoutingTable, Tariff
+from orders.rulesets.rules import OrderTerms, Unroutable
 
 Stand = tuple[int, int, int, int, int]  # base cost in fen, kind of terms, rank by code, node id, dealer id
 Spot = tuple[int, int, int, int]  # cost in fen, rank by code, node id, dealer id
 Ranking = list[Spot]  # cheapest first
 Needs = tuple[tuple[int, int], ...]  # (SKU id, units)
-Goods = tuple[int, int, frozenset[str], Needs]  # weight in g, units to install, skills asked for, what it takes from stock
+Goods = tuple[int, Installs, frozenset[str], Needs]  # weight in g, units to install, skills asked for, what it takes from stock
+Credits = Mapping[int, Mapping[int, int]]  # ageing credit in fen per unit, by SKU and node
 Parcel = tuple[int, int, int, int]  # mask of units, node id, dealer id, cost in fen
 Plan = tuple[int, tuple[Parcel, ...]]  # cost in fen with everything a batch weighs, and the parcels
 
-MOST_ASKINGS = 1000  # ladders and refusals whose areas are kept
-Asking = tuple[tuple[Rung, ...], frozenset[int], bool]  # ladder, refusals, whether rungs count
-NO_GOODS: Goods = (0, 0, frozenset(), ())
+MOST_ASKINGS = 1000  # ladders, refusals and terms whose areas are kept
+Asking = tuple[tuple[Rung, ...], frozenset[int], bool, int, bool]  # ladder, refusals, whether rungs count, terms, looser
+NO_GOODS: Goods = (0, (), frozenset(), ())
+NO_CREDITS: Credits = {}
 NO_PLAN: Plan = (0, ())
 
 
@@ -42,12 +43,13 @@ class Left(Protocol):
 class BatchTerms:
     """What a batch weighs besides the cost of packages, in fen.
 
-    unfilled_fen: a unit that nobody delivers. rung_fen: a rung of the ladder climbed; so dear that
-    the ladder is the fence it is for a single decision, while 0 lets money alone decide.
-    is_whole: an order goes whole or not at all; otherwise single lines may stay behind.
+    unfilled_fen: a unit that nobody delivers; None leaves it to the terms of its order. rung_fen: a
+    rung of the ladder climbed; so dear that the ladder is the fence it is for a single decision,
+    while 0 lets money alone decide. is_whole: an order goes whole or not at all; otherwise single
+    lines may stay behind.
     """
 
-    unfilled_fen: int = 40_000
+    unfilled_fen: int | None = None
     rung_fen: int = 1_000_000
     is_whole: bool = True
 
@@ -64,8 +66,9 @@ class Placement:
 class OpenOrder:
     """An order to place, or one that has its places and may be moved.
 
-    together: lines that must come from one place. current: where it is now; what that takes is no
-    longer in the stock. moves: how often it was moved before. A dealer's yes (is_accepted) fixes it.
+    together: lines that must come from one place, besides those that its terms keep together.
+    current: where it is now; what that takes is no longer in the stock. moves: how often it was
+    moved before. A dealer's yes (is_accepted) fixes it.
     """
 
     order: OrderToRoute
@@ -78,7 +81,7 @@ class OpenOrder:
 
 
 class Area:
-    """The places open to orders of one district, channel, ladder and set of refusals."""
+    """The places open to orders of one district, channel, ladder, terms and set of refusals."""
 
     def __init__(self, places: Sequence[tuple[Candidate, int]], rungs: int) -> None:
         """`places` by code, each with the rung on which it is asked."""
@@ -86,14 +89,12 @@ class Area:
         self.rung_of = {place.node.node_id: rung for place, rung in places}
         self.place_of = {place.node.node_id: place for place, _ in places}
         self.dealers = frozenset(place.node.dealer_id or OURS for place, _ in places)
-        self._terms: dict[tuple[int, int, int, int], Candidate] = {}
+        self._tariffs: dict[Tariff, int] = {}
         self._stands: list[Stand] = []
-        numbers: dict[tuple[int, int, int, int], int] = {}
         for number, (place, _) in enumerate(places):
-            terms = (place.first_weight_g, place.step_weight_g, place.step_fen, place.install_fen)
-            self._terms.setdefault(terms, place)
-            kind = numbers.setdefault(terms, len(numbers))
+            kind = self._tariffs.setdefault(place.tariff, len(self._tariffs))
             self._stands.append((place.base_fen, kind, number, place.node.node_id, place.node.dealer_id or OURS))
+        self.stand_of = {stand[3]: stand for stand in self._stands}
         self._able: dict[tuple[frozenset[str], int], list[Stand]] = {}
 
     def stands(self, skills: frozenset[str], rung: int) -> list[Stand]:
@@ -109,17 +110,9 @@ class Area:
         node = self.place_of[node_id].node
         return node.dealer_id is None or skills <= node.skills
 
-    def extras(self, weight_g: int, installs: int) -> list[int]:
+    def extras(self, weight_g: int, installs: Installs) -> list[int]:
         """What these goods add to the cost of a package, by the kind of a stand."""
-        return [place.goods_fen(weight_g, installs) for place in self._terms.values()]
-
-    def spot(self, node_id: int, goods: Goods) -> Spot | None:
-        """One place with the cost of these goods there; None if it is not open to them."""
-        place = self.place_of.get(node_id)
-        if place is None or not self.has_skills(node_id, goods[2]):
-            return None
-        number = next(stand[2] for stand in self._stands if stand[3] == node_id)
-        return place.cost_fen(goods[0], goods[1]), number, node_id, place.node.dealer_id or OURS
+        return [sum(tariff.goods_fen(weight_g, installs)) for tariff in self._tariffs]
 
 
 @dataclass(slots=True)
@@ -129,6 +122,7 @@ class Lot:
     goods are by mask of units, for up to eight units. rankings, by rung and mask, are there for who is
     asked about often: the places that had the goods when it was ranked. has_shared: units share a SKU.
     waived is what it costs to leave a unit out, limit_fen a cost at which no plan is worth having.
+    Costs of places are less the credit for what has lain long there.
     sku_id and quantity are set where all is one unit of one SKU on one rung, the most frequent case.
     """
 
@@ -141,11 +135,15 @@ class Lot:
     waived: list[int]
     unserved: Plan
     limit_fen: int
+    split_fee_fen: int
+    most_packages: int | None
+    credits: Credits = field(default_factory=dict)
     sku_id: int = 0
     quantity: int = 0
     ideal_fen: int = 0
     plan: Plan = NO_PLAN
     rankings: list[list[Ranking]] = field(default_factory=list)
+    is_relaxed: bool = False
 
     @property
     def full(self) -> int:
@@ -168,8 +166,7 @@ class Lot:
                 for base, kind, number, node_id, dealer_id in self._with(stock.left, needs, self.area.stands(skills, rung))
                 if room[dealer_id] > 0
             ]
-            ranking.sort()
-            rankings.append(ranking)
+            rankings.append(self._sorted(ranking, needs))
         return rankings
 
     def _ranked_by_mask(self, stock: Left, rung: int) -> list[Ranking]:
@@ -189,8 +186,7 @@ class Lot:
                 for has, base, kind, number, node_id, dealer_id in free
                 if has & mask == mask and (not self.has_shared or has_all(left, node_id, needs))
             ]
-            ranking.sort()
-            rankings.append(ranking)
+            rankings.append(self._sorted(ranking, needs))
         return rankings
 
     @staticmethod
@@ -212,6 +208,33 @@ class Lot:
             found = _added(found, _goods(self.asked.order.lines[index] for index in self.units[unit]))
         return found
 
+    def ranking_of(self, mask: int, rung: int) -> Ranking:
+        """The places for any mask, also where there are too many units to list them all; whether they have it or not."""
+        weight_g, installs, skills, needs = self.goods_of(mask)
+        extra = self.area.extras(weight_g, installs)
+        stands = self.area.stands(skills, rung)
+        return self._sorted([(base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in stands], needs)
+
+    def spot(self, node_id: int, mask: int) -> Spot | None:
+        """One place with the cost of these goods there; None if it is not open to them."""
+        weight_g, installs, skills, needs = self.goods_of(mask)
+        stand = self.area.stand_of.get(node_id)
+        if stand is None or not self.area.has_skills(node_id, skills):
+            return None
+        base, kind, number, _, dealer_id = stand
+        return self._sorted([(base + self.area.extras(weight_g, installs)[kind], number, node_id, dealer_id)], needs)[0]
+
+    def _sorted(self, ranking: Ranking, needs: Needs) -> Ranking:
+        """Cheapest first, equal costs by code, where they have lain long for less."""
+        if self.credits:
+            wanted = [(self.credits[sku_id], units) for sku_id, units in needs if sku_id in self.credits]
+            ranking = [
+                (cost - sum(here.get(node_id, 0) * units for here, units in wanted), number, node_id, dealer_id)
+                for cost, number, node_id, dealer_id in ranking
+            ]
+        ranking.sort()
+        return ranking
+
     def placements(self, plan: Plan) -> tuple[Placement, ...]:
         """A plan in the words of the order, by line."""
         if len(plan[1]) == 1 and plan[1][0][0] == self.full:
@@ -226,49 +249,57 @@ class Lot:
 _areas: WeakKeyDictionary[RoutingTable, dict[Asking, dict[tuple[str, str], Area]]] = WeakKeyDictionary()
 
 
-def prepare(orders: Sequence[OpenOrder], table: RoutingTable, terms: BatchTerms) -> list[Lot]:
-    """The orders ready to be asked about. Areas are kept as long as their table lives."""
+def prepare(orders: Sequence[OpenOrder], table: RoutingTable, terms: BatchTerms, *, is_relaxed: bool = False) -> list[Lot]:
+    """The orders ready to be asked about, on their looser terms if `is_relaxed`. Areas are kept as long as their table."""
+    credits: dict[int, dict[int, int]] = {}
+    for (node_id, sku_id), fen in table.ageing.items():
+        credits.setdefault(sku_id, {})[node_id] = fen
     of_table = _areas.setdefault(table, {})
     is_strict = terms.rung_fen > 0
     here: dict[tuple[str, str], Area] = {}
-    ladder: tuple[Rung, ...] | None = None
-    refused: frozenset[int] = frozenset()
+    before: tuple[tuple[Rung, ...], frozenset[int], OrderTerms] | None = None
     lots = []
     for number, asked in enumerate(orders):
-        if asked.ladder is not ladder or asked.refused is not refused:
-            ladder, refused = asked.ladder, asked.refused
+        on = table.terms_for(asked.order)
+        if is_relaxed:
+            on = table.loosened(on)
+        if before is None or asked.ladder is not before[0] or asked.refused is not before[1] or on is not before[2]:
+            before = asked.ladder, asked.refused, on
             if len(of_table) >= MOST_ASKINGS:
                 of_table.clear()
-            here = of_table.setdefault((ladder, refused, is_strict), {})
+            here = of_table.setdefault((asked.ladder, asked.refused, is_strict, id(on), is_relaxed), {})
         key = (asked.order.division_code, asked.order.channel)
         area = here.get(key)
         if area is None:
-            area = here[key] = _area(asked, table, is_strict=is_strict)
-        lots.append(_lot(number, asked, area, terms))
+            only_hq = is_relaxed and on.on_unroutable is Unroutable.HQ
+            area = here[key] = _area(asked, table, on, is_strict=is_strict, only_hq=only_hq)
+        lots.append(_lot(number, asked, area, terms, on, credits))
     return lots
 
 
-def _area(asked: OpenOrder, table: RoutingTable, *, is_strict: bool) -> Area:
+def _area(asked: OpenOrder, table: RoutingTable, on: OrderTerms, *, is_strict: bool, only_hq: bool) -> Area:
     ranks: dict[str, int] = {}
-    for index, rung in enumerate(asked.ladder):
+    for index, rung in enumerate(hq_ladder(asked.ladder) if only_hq else asked.ladder):
         ranks.setdefault(rung.target, index if is_strict else 0)
     places = []
-    for place in table.considered(asked.order.division_code, asked.order.channel):
+    for place in table.considered(asked.order.division_code, asked.order.channel, on):
         rank, dealer_id = ranks.get(place.target, NEVER), place.node.dealer_id
         if place.fence is None and rank != NEVER and (dealer_id is None or dealer_id not in asked.refused):
             places.append((place, rank))
     return Area(places, 1 + max((rank for _, rank in places), default=-1))
 
 
-def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
+def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms, on: OrderTerms, credits: Credits) -> Lot:
     lines = asked.order.lines
-    units = _units(len(lines), asked.together)
+    units = units_of(len(lines), (*asked.together, *kept_together(lines, on)))
     goods = [NO_GOODS]
-    if len(units) <= EXACT_LINES:
+    if len(units) <= EXACT_UNITS:
         for unit in units:
             mine = _goods([lines[index] for index in unit])
             goods += [_added(before, mine) if before is not NO_GOODS else mine for before in goods]
-    worth = [terms.unfilled_fen * sum([lines[index].quantity for index in unit]) for unit in units]
+    mine_of = {line.sku_id: credits[line.sku_id] for line in lines if line.sku_id in credits} if credits else NO_CREDITS
+    unfilled_fen = on.unfilled_fen if terms.unfilled_fen is None else terms.unfilled_fen
+    worth = [unfilled_fen * sum([lines[index].quantity for index in unit]) for unit in units]
     unserved_fen = sum(worth) + terms.rung_fen * len(asked.ladder)
     lot = Lot(
         number=number,
@@ -280,26 +311,13 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms) -> Lot:
         waived=[UNREACHABLE] * len(units) if terms.is_whole else worth,
         unserved=(unserved_fen, ()),
         limit_fen=UNREACHABLE if terms.is_whole else unserved_fen,
+        split_fee_fen=on.split_fee_fen,
+        most_packages=on.max_packages,
+        credits=mine_of,
     )
     if len(units) == 1 and area.rungs == 1 and len(goods[1][3]) == 1:
         ((lot.sku_id, lot.quantity),) = goods[1][3]
     return lot
-
-
-def _units(count: int, together: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
-    """The lines by units; groups that share a line are one."""
-    if not together:
-        return _each_alone(count)
-    unit_of = list(range(count))
-    for group in together:
-        joined = {unit_of[index] for index in group}
-        unit_of = [min(joined) if unit in joined else unit for unit in unit_of]
-    return tuple(tuple(index for index in range(count) if unit_of[index] == unit) for unit in sorted(set(unit_of)))
-
-
-@cache
-def _each_alone(count: int) -> tuple[tuple[int, ...], ...]:
-    return tuple((index,) for index in range(count))
 
 
 def _shares(lines: Sequence[LineToRoute]) -> bool:
@@ -316,21 +334,26 @@ def has_all(left: Mapping[int, Mapping[int, int]], node_id: int, needs: Needs) -
 
 
 def _goods(lines: Iterable[LineToRoute]) -> Goods:
-    weight = installs = 0
-    skills: set[str] = set()
+    weight = 0
+    installs: dict[str, int] = {}
     needs: dict[int, int] = {}
     for line in lines:
         if line.is_counted:
             weight += line.weight_g * line.quantity
             needs[line.sku_id] = needs.get(line.sku_id, 0) + line.quantity
         if line.install_skill:
-            installs += line.quantity
-            skills.add(line.install_skill)
-    return weight, installs, frozenset(skills), tuple(needs.items())
+            installs[line.install_skill] = installs.get(line.install_skill, 0) + line.quantity
+    return weight, tuple(sorted(installs.items())), frozenset(installs), tuple(needs.items())
 
 
 def _added(one: Goods, other: Goods) -> Goods:
+    installs = one[1] or other[1]
+    if one[1] and other[1]:
+        both = dict(one[1])
+        for skill, units in other[1]:
+            both[skill] = both.get(skill, 0) + units
+        installs = tuple(sorted(both.items()))
     needs = dict(one[3])
     for sku_id, units in other[3]:
         needs[sku_id] = needs.get(sku_id, 0) + units
-    return one[0] + other[0], one[1] + other[1], one[2] | other[2], tuple(needs.items())
+    return one[0] + other[0], installs, one[2] | other[2], tuple(needs.items())

@@ -6,7 +6,8 @@ from typing import Any
 from orders.routing.batch import Move, route_batch
 from orders.routing.case import BATCH, Case
 from orders.routing.market import OpenOrder, Placement
-from orders.routing.rules import Decision, decide, decided_as, explain
+from orders.routing.rules import Decision, decide, decided_as
+from orders.routing.telling import explain
 
 KEPT = "现有安排今天已不可行，保持不动"
 
@@ -61,14 +62,18 @@ class Telling:
             prices=case.prices if has_prices else None,
         )
         ends = {placed.order_id: placed.placements for placed in done.placed}
+        relaxed = {placed.order_id for placed in done.placed if placed.is_relaxed}
         for asked in case.orders:
             self._take(asked, asked.current, -1)
             self._take(asked, ends.get(asked.order.order_id, asked.current), 1)
-        answers = [self._told_as(asked, ends.get(asked.order.order_id, asked.current)) for asked in case.orders]
+        answers = [
+            self._told_as(asked, ends.get(asked.order.order_id, asked.current), is_relaxed=asked.order.order_id in relaxed)
+            for asked in case.orders
+        ]
         weighed = {"first_come_fen": done.first_come_fen, "total_fen": done.total_fen}
         return self._all(answers) | {"weighed": weighed, "moves": [self._moved(move) for move in done.moves]}
 
-    def _told_as(self, asked: OpenOrder, placements: Sequence[Placement]) -> dict[str, Any]:
+    def _told_as(self, asked: OpenOrder, placements: Sequence[Placement], *, is_relaxed: bool) -> dict[str, Any]:
         """A plan of the batch as a decision; what stands where it could not be put today has no cost."""
         self._take(asked, placements, -1)
         try:
@@ -81,6 +86,7 @@ class Telling:
                 refused=asked.refused,
                 remaining=self.remaining,
                 **self.prices,
+                is_relaxed=is_relaxed,
             )
         except ValueError:
             places, order_no = self._places(placements), asked.order.order_no
@@ -103,12 +109,12 @@ class Telling:
             "split_fee_fen": decision.cost_fen - sum(package.cost_fen for package in decision.packages),
             "runner_up_fen": decision.runner_up_fen,
             "ladder_step": decision.ladder_step,
-            "policy": decision.policy,
+            "terms": decision.on_terms(),
             "packages": packages,
             "unfilled": [index for index in range(len(asked.order.lines)) if index not in placed],
             "reasons": list(decision.reasons),
-            "told": explain(decision.trace, [package.as_dict() for package in decision.packages]),
-            "trace": decision.trace,
+            "told": explain(decision.trace, [package.as_dict() for package in decision.packages], decision.on_terms()),
+            "trace": [entry | {"dealer": self.case.dealers.get(entry["dealer"])} for entry in decision.trace],
         }
 
     def _all(self, answers: list[dict[str, Any]]) -> dict[str, Any]:

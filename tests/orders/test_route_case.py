@@ -61,7 +61,8 @@ def test_the_example_of_the_paper_is_cheaper_together() -> None:
     package = told["orders"][0]["packages"][0]
     assert (package["dealer"], package["days"]) == ("DLR-WX", 2)
     assert package["breakdown"] == {
-        "freight": 1500 + 44 * 40 + 44 * 10, "install": 6500, "late": 0, "risk": 1200, "cross_region": 2500, "scarcity": 0,
+        "freight": 1500 + 44 * 40 + 44 * 10, "install": 6500, "late": 0, "risk": 1200, "cross_region": 2500, "fairness": 0,
+        "ageing": 0, "scarcity": 0,
     }  # fmt: skip
     assert {entry["node"]: entry.get("fence") for entry in told["orders"][0]["trace"]} == {
         "HQ-JX": "STOCK", "SZ-STORE": "STOCK", "WX-DEALER": None,
@@ -122,6 +123,32 @@ def test_what_nobody_has_goes_nowhere_or_alone_stays_behind() -> None:
     assert (second["is_routable"], second["cost_fen"], second["unfilled"]) == (True, 13_900, [1])
 
 
+def test_the_whole_language_of_rules_can_be_written() -> None:
+    whole = changed("rules.method", "each")
+    whole["rules"] |= {
+        "at": "2026-11-25T18:30:00+08:00",  # a Wednesday, after the cut-off
+        "groups": [{"code": "east", "name": "华东", "divisions": ["3205"]}],
+        "order_rules": [{"scope": {"tags": ["vip"]}, "terms": {"name": "贵宾", "never_groups": ["east"], "max_packages": 1}}],
+        "rates": [{"where": {"group": "east", "division": "3205"}, "first_fen": 900, "max_km": 30}],
+        "installs": [{"where": {"kind": "store"}, "skill": "install:furniture", "fee_fen": 7000}],
+        "calendars": [{"where": {"kind": "store"}, "weekdays": "12345", "cutoff": "18:00", "holidays": ["2026-11-26"]}],
+        "quotas": [{"dealer_code": "DLR-SZ", "percent": 20, "fen_per_point": 10}],
+        "ageing": [{"node": "SZ-STORE", "sku": "SOFA", "fen": 50}],
+    }
+    whole["nodes"][0]["share"] = {"works": 30, "of": 100}
+    whole["orders"][1]["tags"] = ["vip"]
+    first, second = answer(whole)["orders"]
+    (package,) = first["packages"]
+    assert (package["node"], package["days"], package["cost_fen"]) == ("SZ-STORE", 3, 900 + 7000 + 280 + 100 - 50)
+    assert package["breakdown"] == {
+        "freight": 900, "install": 7000, "late": 0, "risk": 280, "cross_region": 0, "fairness": 100, "ageing": -50, "scarcity": 0,
+    }  # fmt: skip
+    assert first["trace"][1]["why_wait"] == "已过 18:00 截单"
+    assert second["terms"]["terms"] == "贵宾"
+    assert second["trace"][1]["fence"] == "GROUP"
+    assert second["trace"][1]["dealer"] == "DLR-SZ"
+
+
 WRONG = [
     ("nodes", [], "nodes：应有 1 至 3000 项，现有 0 项"),
     ("nodes", None, "nodes：缺少此字段"),
@@ -137,8 +164,8 @@ WRONG = [
     ("nodes.2.remaining", 3, "nodes[2].remaining：没有 dealer 的发货点不能有此字段"),
     ("freight", None, "freight：缺少此字段"),
     ("freight.hq.step_fen", 601, "freight.hq.first_fen：不得小于 step_fen"),
-    ("freight.hq.km_per_day", 0, "freight.hq.km_per_day：应大于 0"),
-    ("freight.hq.km_fen", None, "freight.hq.km_fen：缺少此字段"),
+    ("freight.hq.km_per_day", 0, "freight.hq.km_per_day：应在 1 与 1000000000 之间"),
+    ("freight.hq.first_fen", None, "freight.hq.first_fen：缺少此字段"),
     ("order", {}, "order、orders：须有且只有一个"),
     ("orders.1.order_no", "A", "orders：订单号 A 重复"),
     ("orders.1.lines", [], "orders[1].lines：应有 1 至 50 项，现有 0 项"),
@@ -155,6 +182,20 @@ WRONG = [
     ("rules.scarcity", [{"node": "HQ-JX", "sku": "BED", "fen": 1}], "rules.scarcity[0].sku：没有 BED"),
     ("rules.at", "2026-01-01", "rules.at：应为带时区的 ISO 8601 时间"),
     ("rules.terms", [], "rules.terms：应为对象"),
+    ("rules.policy.max_packages", 0, "rules.policy.max_packages：应在 1 与 1000000000 之间"),
+    ("rules.policy.on_unroutable", "pray", "rules.policy.on_unroutable：只能是 wait、split、hq、person"),
+    ("rules.policy.promise.hours", 2, "rules.policy.promise.hours：未知字段"),
+    ("rules.policy.only_groups", "east", "rules.policy.only_groups：应为数组"),
+    (
+        "rules.order_rules",
+        [{"scope": {"divisions": ["3"]}}],
+        "rules.order_rules[0].scope.divisions[0]：应为 2、4 或 6 位区划代码",
+    ),
+    ("rules.rates", [{"where": {}, "first_fen": 1, "step_fen": 2}], "rules.rates[0].first_fen：不得小于 step_fen"),
+    ("rules.calendars", [{"where": {}, "cutoff": "25:00"}], "rules.calendars[0].cutoff：应为 HH:MM"),
+    ("rules.calendars", [{"where": {}, "holidays": ["10-01"]}], "rules.calendars[0].holidays[0]：应为 YYYY-MM-DD"),
+    ("rules.calendars", [{"where": {}, "weekdays": "8"}], "rules.calendars[0].weekdays：应为 1（周一）至 7（周日）的数字"),
+    ("rules.ageing", [{"node": "HQ-JX", "sku": "TABLE"}], "rules.ageing[0].fen：缺少此字段"),
 ]
 
 

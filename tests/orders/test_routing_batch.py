@@ -13,8 +13,9 @@ from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing import batch
 from orders.routing.bench import audit, world
 from orders.routing.market import BatchTerms, OpenOrder, Placement
-from orders.routing.rules import Area, Freight, NodeFacts, PolicyTerms, RoutingTable, decided_as
+from orders.routing.rules import Area, NodeFacts, RoutingTable, decided_as
 from orders.routing.shelves import Prices
+from orders.rulesets.rules import FreightRate, OrderTerms, RuleBook, Where
 
 TIGHT = world.build(orders=150, nodes=60, rho=0.8, seed=3)
 FREE = BatchTerms(rung_fen=0, is_whole=False)
@@ -47,7 +48,7 @@ def test_every_placement_costs_what_its_decision_explains() -> None:
     for asked, placed in zip(TIGHT.orders, done.placed, strict=True):
         placements = {each.node_id: each.line_indexes for each in placed.placements}
         decision = decided_as(asked.order, TIGHT.table, TIGHT.stock, placements, ladder=asked.ladder)
-        fee = TIGHT.table.policy.split_fee_fen * max(0, len(decision.packages) - 1)
+        fee = TIGHT.table.book.default.split_fee_fen * max(0, len(decision.packages) - 1)
         assert placed.cost_fen == decision.cost_fen == fee + sum(sum(each.breakdown.values()) for each in decision.packages)
 
 
@@ -66,8 +67,11 @@ def table(*prices: int, split_fee_fen: int = 600) -> RoutingTable:
     return RoutingTable(
         nodes=[shop(node_id, fen) for node_id, fen in enumerate(prices, start=1)],
         areas=[Area(node_id, AREA, True) for node_id in range(1, len(prices) + 1)],
-        freight={str(fen): Freight(10_000, fen, 1000, 0, 0, 0, 1, 600, 1000) for fen in prices},
-        policy=PolicyTerms(split_fee_fen=split_fee_fen, refusal_cost_fen=0),
+        book=RuleBook(
+            default=OrderTerms(split_fee_fen=split_fee_fen, refusal_cost_fen=0),
+            freight=tuple(FreightRate(Where(kind=str(fen)), fen, first_weight_g=10_000) for fen in prices),
+        ),
+        at=world.MIDNIGHT,
         centroids={AREA: HERE},
         answers={},
     )

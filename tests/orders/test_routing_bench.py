@@ -53,7 +53,7 @@ def test_nothing_is_cheaper_than_the_bound(outcomes: dict[str, methods.Outcome])
     if not bound.IS_THERE:
         pytest.skip("needs highspy")
     lots = prepare(TINY.orders, TINY.table, methods.TERMS)
-    shelves = fill(lots, TINY.stock, TINY.remaining, split_fee_fen=TINY.table.policy.split_fee_fen, rung_fen=0)
+    shelves = fill(lots, TINY.stock, TINY.remaining, rung_fen=0)
     floor_fen, slack = bound.lower_bound(lots, shelves, clock=time.process_time, seconds=20)
     assert 0 < floor_fen <= outcomes["full"].total_fen
     assert slack < 0.001

@@ -53,7 +53,7 @@ class Command(BaseCommand):
             self.stdout.write("未求下界" if seconds <= 0 else "未求下界（需 highspy）")
             return 0
         lots = prepare(made.orders, made.table, methods.TERMS)
-        shelves = fill(lots, made.stock, made.remaining, split_fee_fen=made.table.policy.split_fee_fen, rung_fen=0)
+        shelves = fill(lots, made.stock, made.remaining, rung_fen=0)
         floor_fen, slack = bound.lower_bound(lots, shelves, clock=time.process_time, seconds=seconds)
         self.stdout.write(f"下界每单 {floor_fen / len(lots) / 100:.2f} 元，松弛最优至多再高 {100 * slack:.2f}%")
         return floor_fen

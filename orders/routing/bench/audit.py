@@ -58,17 +58,17 @@ def violations(
     return found
 
 
-def total_fen(orders: Sequence[OpenOrder], placed: Iterable[Placed], table: RoutingTable, unfilled_fen: int) -> int:
+def total_fen(orders: Sequence[OpenOrder], placed: Iterable[Placed], table: RoutingTable) -> int:
     """Packages, split fees and what is left over, without any price of scarcity."""
     total, by_id = 0, {asked.order.order_id: asked.order for asked in orders}
     for each in placed:
         order = by_id[each.order_id]
-        total += table.policy.split_fee_fen * max(0, len(each.placements) - 1)
-        total += unfilled_fen * sum(order.lines[index].quantity for index in each.unfilled)
+        total += table.terms_for(order).split_fee_fen * max(0, len(each.placements) - 1)
+        total += table.terms_for(order).unfilled_fen * sum(order.lines[index].quantity for index in each.unfilled)
         for placement in each.placements:
             lines = [order.lines[index] for index in placement.line_indexes]
             weight_g = sum(line.weight_g * line.quantity for line in lines if line.is_counted)
-            installs = sum(line.quantity for line in lines if line.install_skill)
+            installs = tuple((line.install_skill, line.quantity) for line in lines if line.install_skill)
             total += _place(order, placement, table).cost_fen(weight_g, installs)
     return total
 
@@ -93,7 +93,7 @@ def unexplained(
             work_prices=prices.works if prices else None,
         )
         parts = sum(sum(package.breakdown.values()) for package in told.packages)
-        parts += table.policy.split_fee_fen * max(0, len(told.packages) - 1)
+        parts += table.terms_for(asked.order).split_fee_fen * max(0, len(told.packages) - 1)
         if not parts == told.cost_fen == each.cost_fen:
             found.append(f"order {each.order_id} costs {each.cost_fen}, explained are {parts}")
         fences = [entry for entry in told.trace if "cost_fen" not in entry and not (entry.get("fence") and entry.get("text"))]
@@ -102,7 +102,7 @@ def unexplained(
 
 
 def _place(order: OrderToRoute, placement: Placement, table: RoutingTable) -> Candidate:
-    considered = table.considered(order.division_code, order.channel)
+    considered = table.considered(order.division_code, order.channel, table.terms_for(order))
     return next(place for place in considered if place.node.node_id == placement.node_id)
 
 

@@ -79,7 +79,7 @@ def expected_prices(world: World, terms: BatchTerms) -> Prices:
     days = []
     for orders in world.other_days:
         lots = prepare(orders, world.table, terms)
-        full = fill(lots, world.stock, world.remaining, split_fee_fen=world.table.policy.split_fee_fen, rung_fen=terms.rung_fen)
+        full = fill(lots, world.stock, world.remaining, rung_fen=terms.rung_fen)
         for lot in lots:
             lot.rank(full)
         days.append(scarcity_prices(lots, full, rounds=ROUNDS))

@@ -17,7 +17,7 @@ Habit = Callable[[Lot, Nearby, Shelves], tuple[Parcel, ...]]
 def route(world: World, terms: BatchTerms, habit: Habit) -> list[Placed]:
     """All orders of the day, one after the other, by a habit."""
     lots = prepare(world.orders, world.table, terms)
-    shelves = fill(lots, world.stock, world.remaining, split_fee_fen=world.table.policy.split_fee_fen, rung_fen=terms.rung_fen)
+    shelves = fill(lots, world.stock, world.remaining, rung_fen=terms.rung_fen)
     nearby: dict[tuple[str, str], Nearby] = {}
     for lot in lots:
         key = lot.asked.order.division_code, lot.asked.order.channel
@@ -86,10 +86,10 @@ def _shared(places: Sequence[tuple[int, int, int, int]], wanted: int, shelves: S
 
 
 def _can(lot: Lot, mask: int, node_id: int, shelves: Shelves) -> bool:
-    spot = lot.area.spot(node_id, lot.goods[mask])
+    spot = lot.spot(node_id, mask)
     return spot is not None and shelves.has(spot, lot.needs_of(mask))
 
 
 def _parcels(lot: Lot, held: dict[int, int]) -> tuple[Parcel, ...]:
-    spots = ((mask, lot.area.spot(node_id, lot.goods[mask])) for node_id, mask in held.items())
+    spots = ((mask, lot.spot(node_id, mask)) for node_id, mask in held.items())
     return tuple((mask, spot[2], spot[3], spot[0]) for mask, spot in spots if spot is not None)

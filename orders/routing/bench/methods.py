@@ -51,7 +51,7 @@ def outcome_of(method: Method, world: World, clock: Clock) -> Outcome:
     faults = list(run.faults)
     faults += audit.violations(world.orders, run.placed, world.table, world.stock, world.remaining)
     faults += audit.unexplained(world.orders, run.placed, world.table, world.stock, run.prices)
-    return Outcome(run, audit.total_fen(world.orders, run.placed, world.table, TERMS.unfilled_fen), faults)
+    return Outcome(run, audit.total_fen(world.orders, run.placed, world.table), faults)
 
 
 def _by_habit(habit: habits.Habit, world: World, clock: Clock) -> Run:
