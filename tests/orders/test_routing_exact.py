@@ -306,7 +306,7 @@ def questions(draw: st.DrawFn) -> Question:
     )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(questions())
 def test_the_plan_is_the_best_of_all_plans_to_the_fen(asked: Question) -> None:
     decision = asked.decided()
@@ -367,7 +367,7 @@ def test_a_batch_of_one_and_a_plan_made_elsewhere_cost_what_the_decision_says(as
         assert (again.cost_fen, again.ladder_step, again.relaxed) == (decision.cost_fen, decision.ladder_step, decision.relaxed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_eight_units_in_so_many_packages_are_still_exact(data: st.DataObject) -> None:
     """Three places and eight lines: 6,561 ways to share them."""
@@ -398,7 +398,7 @@ def test_eight_units_in_so_many_packages_are_still_exact(data: st.DataObject) ->
     assert (decision.cost_fen if decision.is_routable else None) == ((best_of_all(wide, wide.terms) or (0, None))[1])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(1, 4), st.data())
 def test_the_cheapest_partition_is_the_cheapest_of_all_partitions(units: int, data: st.DataObject) -> None:
     """With units left out at a price, and with a limit of packages."""
