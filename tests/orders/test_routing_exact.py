@@ -212,7 +212,7 @@ def terms(draw: st.DrawFn, is_tight: bool) -> OrderTerms:
         ) | {"promise": draw(st.sampled_from(PROMISES))}
     return OrderTerms(
         split_fee_fen=draw(st.integers(0, 4000)),
-        max_packages=draw(st.sampled_from([None, 1, 2, 3])),
+        max_packages=draw(st.sampled_from([None, None, 1, 2, 3])),
         keeps_bundles=draw(st.booleans()),
         keeps_installation=draw(st.booleans()),
         on_unroutable=draw(st.sampled_from(list(Unroutable))),
@@ -231,7 +231,7 @@ def books(draw: st.DrawFn, is_tight: bool) -> RuleBook:
             step_fen=step,
             km_fen=draw(st.integers(0, 4)),
             km_per_day=300,
-            max_km=draw(st.sampled_from([600, 5000])),
+            max_km=draw(st.sampled_from([5000] if is_tight else [600, 5000])),
         )
         for kind, group, division in (("", "", ""), ("hq", "", "32"), ("", "gold", "3205"))
     ]
@@ -259,7 +259,7 @@ def questions(draw: st.DrawFn) -> Question:
     count = draw(st.integers(3 if is_tight else 1, 4))
     nodes = []
     for number in range(1, count + 1):
-        dealer_id = draw(st.sampled_from([1, 2, number] if is_tight else [1, 2, number, None]))
+        dealer_id = draw(st.sampled_from([1, 1, 2, number] if is_tight else [1, 2, number, None]))
         kind = draw(st.sampled_from(["dealer", "store"])) if dealer_id else "hq"
         skills = draw(
             st.sampled_from([frozenset(SKILLS)] if is_tight else [frozenset(SKILLS), frozenset(SKILLS[:1]), frozenset()])
@@ -301,7 +301,11 @@ def questions(draw: st.DrawFn) -> Question:
             for node in nodes
             for sku in range(1, 5)
         },
-        draw(st.dictionaries(st.integers(1, 4), st.integers(0, 2), max_size=2)),
+        draw(
+            st.sampled_from([{}, {1: 1}, {1: 2}, {1: 1, 2: 1}])
+            if is_tight
+            else st.dictionaries(st.integers(1, 4), st.integers(0, 2))
+        ),
         draw(st.dictionaries(places, st.integers(0, 3000), max_size=3)),
     )
 
