@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dealers.divisions import queries as divisions
-from dealers.models import Division, ServiceArea, Skill
+from dealers.models import Division, ServiceArea, Skill, Staff
 from inventory.models import Node
+from oms_project.refusal import NotFound
 from orders.routing import statements
-from orders.routing.models import FreightTemplate, RoutingPolicy
+from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
 from orders.routing.rules import Area, NodeFacts, RoutingTable
+from orders.routing.telling import explain_to_dealer, is_its_affair
 from orders.rulesets.rules import SHANGHAI, FreightRate, InstallRate, OrderTerms, PromiseClass, RuleBook, Where
 
 FRESH = timedelta(seconds=5)
@@ -37,6 +39,28 @@ def routing_table(at: datetime) -> RoutingTable:
     """
     table: RoutingTable = _fresh("table", None, at, FRESH, lambda: _read_table(at))
     return table
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """What a dealer may know of one decision."""
+
+    decided_at: datetime
+    round: int
+    told: list[str]
+
+
+def why_not_me(*, staff: Staff, order_no: str) -> list[WhyNot]:
+    """为什么没派给我: each decision on an order that is the affair of a person's dealer, in its own words.
+
+    That is an order of its own territory, or one that it was offered. Raises NotFound for all others.
+    """
+    decisions = RoutingDecision.objects.filter(order__order_no=order_no).order_by("id") if staff.dealer_id else ()
+    dealer_id = staff.dealer_id or 0
+    mine = [each for each in decisions if is_its_affair(each.trace, each.plan, dealer_id)]
+    if not mine:
+        raise NotFound
+    return [WhyNot(each.decided_at, each.round, explain_to_dealer(each.trace, each.plan, dealer_id)) for each in mine]
 
 
 def forget() -> None:

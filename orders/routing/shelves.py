@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot, has_all
-from orders.routing.partition import EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
+from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
 
 ANY_NUMBER = 1 << 40
 Choice = tuple[int, Spot]  # what it costs with prices, and the place
@@ -150,7 +150,7 @@ class Shelves:
             best.append(found[0] if found else UNREACHABLE)
             spots.append(found[1] if found else None)
         total, masks = cheapest_partition(best, lot.split_fee_fen, lot.waived, lot.most_packages)
-        if total >= UNREACHABLE:
+        if total >= BEYOND:
             return lot.unserved
         parcels = tuple(_parcel(mask, spot) for mask in masks if (spot := spots[mask]) is not None)
         return (total, parcels) if len(parcels) < 2 or not self._overdraws(parcels) else self._by_place(lot, rankings)
@@ -217,7 +217,7 @@ class Shelves:
         )
         if alone:
             return alone[0], (_parcel(lot.full, alone[1]),)
-        return (total, tuple(held.values())) if held and total < UNREACHABLE else lot.unserved
+        return (total, tuple(held.values())) if held and total < BEYOND else lot.unserved
 
 
 class FullShelves(Shelves):

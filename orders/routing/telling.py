@@ -5,6 +5,7 @@ from typing import Any
 
 from oms_project.money import yuan
 from orders.routing.rules import RELAXED_TEXT
+from orders.routing.table import TERRITORY, Fence
 from orders.rulesets.rules import Unroutable
 
 Entry = Mapping[str, Any]
@@ -79,6 +80,13 @@ def explain_to_dealer(trace: Sequence[Entry], plan: Sequence[Entry], dealer_id: 
             why += f"；影响您排序的有：{'、'.join(weak)}" if weak else ""
         told.append(f"{entry['name']}：{why}")
     return told or ["您的发货点不服务该地区"]
+
+
+def is_its_affair(trace: Sequence[Entry], plan: Sequence[Entry], dealer_id: int) -> bool:
+    """Whether a dealer may ask about a decision: its territory, or work that it was given or asked about before."""
+    chosen = {package["node"] for package in plan}
+    mine = [entry for entry in trace if entry.get("dealer") == dealer_id]
+    return any(entry["target"] == TERRITORY or entry["node"] in chosen or entry.get("fence") == Fence.REFUSED for entry in mine)
 
 
 def _lines(indexes: Sequence[int]) -> str:

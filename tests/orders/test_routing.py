@@ -17,6 +17,7 @@ from dealers.models import Dealer, Division, ServiceArea
 from inventory.models import Level, Movement, Node
 from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound
+from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.models import FreightTemplate, RoutingDecision, RoutingPolicy
 from orders.routing import actions, queries
@@ -25,6 +26,7 @@ from orders.routing.rules import Area, Decision, NodeFacts, RoutingTable, Rung, 
 from orders.routing.table import distance_km, risk_fen
 from orders.routing.telling import explain
 from orders.rulesets.rules import AgeingCredit, FreightRate, InstallRate, OrderTerms, Quota, RuleBook, Where
+from orders.work import queries as work_queries
 from tests.conftest import NOON
 from tests.make import make_dealer, make_level, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
@@ -483,3 +485,12 @@ def test_policies_are_published_by_button_and_templates_tell_of_changes(world: D
     assert answer.status_code == 302
     assert [each.payload["what"] for each in Entry.objects.order_by("id")] == [f"policy-{strict.pk}", "freight-hq"]
     assert "15.00 元 / 1000 克" in boss.get("/admin/orders/freighttemplate/").content.decode()
+
+
+def test_lines_know_the_sold_line_that_they_are_a_part_of(world: Dealer) -> None:
+    order_there = make_order(make_sku(), make_sku())
+    order_there.lines.update(external_line_id="L-1")
+    (taken,) = lifecycle.take_for_routing(order_ids=[order_there.pk], at=NOON)
+    again = work_queries.as_orders([make_work(order_there, Node.objects.get(code="N1"))])
+    for known in (taken, *again.values()):
+        assert [each.bundle for each in known.lines] == ["L-1", "L-1"]
