@@ -402,6 +402,21 @@ def test_eight_units_in_so_many_packages_are_still_exact(data: st.DataObject) ->
     assert (decision.cost_fen if decision.is_routable else None) == ((best_of_all(wide, wide.terms) or (0, None))[1])
 
 
+@settings(max_examples=60, deadline=None)
+@given(questions(), st.data())
+def test_batches_grow_large_orders_as_single_decisions_do(asked: Question, data: st.DataObject) -> None:
+    """Above eight units nobody looks at every partition, but both do the same."""
+    lines = tuple(line(number, number, 1, weight_g=data.draw(st.integers(0, 4000))) for number in range(1, 11))
+    stock = {(number, sku): data.draw(st.sampled_from([0, 1])) for number in range(1, 5) for sku in range(1, 11)}
+    wide = replace(asked, order=replace(asked.order, lines=lines), stock=stock, scarcity={})
+    decision = wide.decided()
+    (placed,) = route_batch(
+        [OpenOrder(wide.order, LADDER)], wide.table, stock, remaining=wide.remaining, effort=FIRST_COME
+    ).placed  # fmt: skip
+    assert (bool(placed.placements), placed.cost_fen) == (decision.is_routable, decision.cost_fen)
+    sums_up(wide, decision)
+
+
 @settings(max_examples=120, deadline=None)
 @given(st.integers(1, 4), st.data())
 def test_the_cheapest_partition_is_the_cheapest_of_all_partitions(units: int, data: st.DataObject) -> None:
