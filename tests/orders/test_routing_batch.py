@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing import batch
 from orders.routing.bench import audit, world
-from orders.routing.market import BatchTerms, OpenOrder, Placement
+from orders.routing.market import BatchTerms, OpenOrder, Placement, prepare
 from orders.routing.rules import Area, NodeFacts, RoutingTable, decided_as
-from orders.routing.shelves import Prices
+from orders.routing.shelves import Prices, fill
 from orders.rulesets.rules import FreightRate, OrderTerms, RuleBook, Where
 
 TIGHT = world.build(orders=150, nodes=60, rho=0.8, seed=3)
@@ -156,6 +156,12 @@ def test_lines_that_belong_together_come_from_one_place(effort: batch.Effort) ->
     assert ends(joined) == {1: [(3, (0, 1, 2))]}
     del stock[3, 1]
     assert ends(batch.route_batch([asked(1, 1, 2, 3, together=((0, 2),))], known, stock, effort=effort)) == {1: []}
+
+
+def test_lines_that_share_a_sku_rank_only_places_that_have_enough_for_both() -> None:
+    (lot,) = prepare([asked(1, 1, 1)], table(1000, 1100), FREE)
+    lot.rank(fill([lot], {(1, 1): 1, (2, 1): 2}, None, rung_fen=0))
+    assert [[spot[2] for spot in ranking] for ranking in lot.rankings[0]] == [[], [1, 2], [1, 2], [2]]
 
 
 @pytest.mark.parametrize("prices", [None, Prices({1: {1: 300}}, {2: 40})])
