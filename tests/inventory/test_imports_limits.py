@@ -70,7 +70,7 @@ _OPEN, _SHUT = b"<sheetData><row>", b"</row></sheetData>"
     "body",
     [
         sheet_of(_OPEN + b"<c/>" * 200_000 + _SHUT),
-        sheet_of(_OPEN + b"<c/><!--<row >-->" * 200_000 + _SHUT),
+        sheet_of(_OPEN + (b"<c/>" * 20 + b"<!--<row >-->") * 9_000 + _SHUT),
         sheet_of(_OPEN + b'<c t="str"><v>' + b"A" * 9_000_000 + b"</v></c>" + _SHUT),
         sheet_of(b"<sheetData/><mergeCells>" + b"<mergeCell/>" * 200_000 + b"</mergeCells>"),
         sheet_of(b"<sheetData>" + b"<row/>" * 20_000 + b"</sheetData>"),
