@@ -140,14 +140,14 @@ def _measure(pack: zipfile.ZipFile, name: str, mark: re.Pattern[bytes]) -> int:
             rest = sign + tail
             is_plain = is_plain and b"<!" not in whole
             first, *others = mark.split(whole)
-            tags, size, count = tags + first.count(b"<"), size + len(first), count + len(others)
+            kept = [first] if is_plain else [first, *others]
+            tags, size = tags + sum(part.count(b"<") for part in kept), size + sum(map(len, kept))
             big = [part.count(b"<") for part in others if len(part) > _MOST_TAGS]  # others cannot have as many tags
+            count += len(others)
             if max([tags, *big]) > _MOST_TAGS or size + len(rest) > _MOST_OTHER or count > _LAST_ROW:
                 raise Unreadable(_TOO_MUCH)
             if others and is_plain:
                 tags, size = others[-1].count(b"<"), len(others[-1])
-            elif others:
-                tags, size = tags + sum(part.count(b"<") for part in others), size + sum(map(len, others))
     return count + len(mark.findall(rest))
 
 
