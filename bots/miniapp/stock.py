@@ -64,16 +64,16 @@ class Places(StockDoor):
 class Stock(StockDoor):
     @extend_schema(
         parameters=[OpenApiParameter("node", str, required=True), OpenApiParameter("page", int), OpenApiParameter("limit", int)],
-        responses=shapes.StockPage,
+        responses=shapes.OwnStockPage,
         summary="自己仓里的库存",
     )
     def get(self, request: Request) -> Response:
-        asked = self.read(shapes.StockInput, request.query_params.dict())
+        asked = self.read(shapes.OwnStockInput, request.query_params.dict())
         node = replenishment.place_among(replenishment.targets_for(self.staff), asked["node"])
         rows = pool.node_view(node_id=node.pk, at=timezone.now()).rows
         end = asked["page"] * asked["limit"]
         next_page = asked["page"] + 1 if end < len(rows) else None
-        return self.show(shapes.StockPage, {"results": rows[end - asked["limit"] : end], "next_page": next_page})
+        return self.show(shapes.OwnStockPage, {"results": rows[end - asked["limit"] : end], "next_page": next_page})
 
 
 class Counts(StockDoor):

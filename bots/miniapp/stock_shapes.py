@@ -85,7 +85,7 @@ class TransferListInput(ListInput):
     state = serializers.ChoiceField(Transfer.State.choices, required=False, default="")
 
 
-class StockInput(StrictSerializer):
+class OwnStockInput(StrictSerializer):
     node = serializers.CharField(max_length=30, help_text="自己的仓的编码")
     page = serializers.IntegerField(min_value=1, max_value=100_000, required=False, default=1)
     limit = serializers.IntegerField(min_value=1, max_value=200, required=False, default=100)
@@ -141,7 +141,7 @@ class TransferPage(serializers.Serializer[Any]):
     next_before = serializers.IntegerField(allow_null=True)
 
 
-class StockRecord(serializers.Serializer[Any]):
+class OwnStockRecord(serializers.Serializer[Any]):
     """One SKU at one place: 在库, what of it is promised, what may still be sold, and what is on its way."""
 
     sku = serializers.CharField(source="code")
@@ -153,8 +153,8 @@ class StockRecord(serializers.Serializer[Any]):
     next_on = serializers.DateField(source="parts.next_on", allow_null=True, help_text="最近到货")
 
 
-class StockPage(serializers.Serializer[Any]):
-    results = StockRecord(many=True)
+class OwnStockPage(serializers.Serializer[Any]):
+    results = OwnStockRecord(many=True)
     next_page = serializers.IntegerField(allow_null=True)
 
 
