@@ -32,7 +32,7 @@ class Demand:
 
     kind: str
     claims: tuple[str, ...]
-    places: dict[Place, int] = field(default_factory=dict)
+    places: dict[Place, int]
 
 
 Demands = dict[str, Demand]
@@ -59,10 +59,12 @@ def demands_of(wants: Iterable[Want]) -> Demands:
     for want in wants:
         if want.quantity < 1:
             raise ValueError(f"{want.bill} wants {want.quantity} units")
+        place = (want.node_id, want.sku_id)
         demand = demands.get(want.bill)
         if demand is None:
-            demand = demands[want.bill] = Demand(want.kind, want.claims)
-        demand.places[want.place] = demand.places.get(want.place, 0) + want.quantity
+            demands[want.bill] = Demand(want.kind, want.claims, {place: want.quantity})
+        else:
+            demand.places[place] = demand.places.get(place, 0) + want.quantity
     return demands
 
 
