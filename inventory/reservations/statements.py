@@ -3,6 +3,10 @@
 PostgreSQL feeds one writing statement from another, so a stock row is locked for one round trip;
 SQLite does the same in two statements inside its exclusive transaction. Stock rows are always
 locked in the order of their ids.
+
+A bill at a level is asked for with `level_id + 0`, so that it is found by its bill: statistics from
+before a rush may make the index by level look as good, and there a hot row has all of its buyers
+(40 ms for 200,000 of them).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -68,8 +72,8 @@ def read_locked(
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT r.bill, l.node_id, l.sku_id, r.quantity FROM inventory_reservation r "
-            "JOIN inventory_level l ON l.id = r.level_id "
-            f"WHERE r.state = 'open' AND r.kind = 'lock' AND r.bill IN ({_marks(len(lock_nos))}) "
+            "JOIN inventory_level l ON l.id = r.level_id + 0 "
+            f"WHERE r.state = 'open' AND r.level_id IS NOT NULL AND r.kind = 'lock' AND r.bill IN ({_marks(len(lock_nos))}) "
             f"AND l.node_id IN ({_marks(len(node_ids))}) AND l.sku_id IN ({_marks(len(sku_ids))}) AND {fresh_sql('l.')}",
             [*lock_nos, *node_ids, *sku_ids, _when(at)],
         )
@@ -79,7 +83,8 @@ def read_locked(
 
 
 _AT_PLACE = "(SELECT id FROM inventory_level WHERE node_id = %s AND sku_id = %s)"
-_ONCE = "ON CONFLICT (bill, level_id) WHERE state = 'open' AND level_id IS NOT NULL DO NOTHING RETURNING level_id"
+_OPEN = "state = 'open' AND level_id IS NOT NULL"
+_ONCE = f"ON CONFLICT (bill, level_id) WHERE {_OPEN} DO NOTHING RETURNING level_id"
 
 
 def hold_one(want: Want, at: datetime, expires_at: datetime | None) -> bool:
@@ -100,7 +105,7 @@ def hold_one(want: Want, at: datetime, expires_at: datetime | None) -> bool:
         if new:
             return True
         cursor.execute(
-            f"SELECT 1 FROM inventory_reservation WHERE bill = %s AND state = 'open' AND level_id = {_AT_PLACE}",
+            f"SELECT 1 FROM inventory_reservation WHERE {_OPEN} AND bill = %s AND level_id + 0 = {_AT_PLACE}",
             [want.bill, *want.place],
         )
         return cursor.fetchone() is not None
@@ -150,8 +155,8 @@ def _all_sql(several: bool) -> str:
         unchanged = " AND l.xmin = b.xmin"
         unheld = (
             " AND NOT EXISTS (SELECT 1 FROM wanted w JOIN spot ON spot.node_id = w.node_id AND spot.sku_id = w.sku_id "
-            "CROSS JOIN LATERAL (SELECT 1 FROM inventory_reservation r WHERE r.bill = w.bill AND r.level_id = spot.id "
-            "AND r.state = 'open' LIMIT 1) AS held)"
+            f"CROSS JOIN LATERAL (SELECT 1 FROM inventory_reservation WHERE {_OPEN} AND bill = w.bill AND level_id + 0 = spot.id "
+            "LIMIT 1) AS held)"
         )
     # b is the row as it was before the wait. It must have room too: an UPDATE asks the CHECK of that version first.
     fits = f"{free_sql('l.')} >= need.units AND {fresh_sql('l.')} AND b.on_hand - b.held >= need.units{unchanged}"
@@ -267,7 +272,8 @@ def draw_locks(draws: Sequence[tuple[str, int, int]], at: datetime) -> None:
             "quantity = CASE WHEN quantity > d.units THEN quantity - d.units ELSE quantity END, "
             "state = CASE WHEN quantity > d.units THEN 'open' ELSE 'consumed' END, "
             f"closed_at = CASE WHEN quantity > d.units THEN NULL ELSE {'%s::timestamptz' if is_postgres() else '%s'} END "
-            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no AND inventory_reservation.level_id = d.level_id",
+            "FROM d WHERE state = 'open' AND inventory_reservation.level_id IS NOT NULL AND kind = 'lock' AND bill = d.lock_no "
+            "AND inventory_reservation.level_id + 0 = d.level_id",
             [*_flat(draws), _when(at)],
         )
 
@@ -419,13 +425,13 @@ def lower_one(bill: str, place: Place, to: int) -> None:
     """Lower an open reservation of a bill at a place to `to` units (at least 1), and held with it. The level must be locked."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE inventory_level SET held = held - (SELECT r.quantity FROM inventory_reservation r WHERE r.state = 'open' "
-            "AND r.bill = %s AND r.level_id = inventory_level.id) + %s WHERE node_id = %s AND sku_id = %s",
+            f"UPDATE inventory_level SET held = held - (SELECT quantity FROM inventory_reservation WHERE {_OPEN} "
+            "AND bill = %s AND level_id + 0 = inventory_level.id) + %s WHERE node_id = %s AND sku_id = %s",
             [bill, to, *place],
         )
         cursor.execute(
             "UPDATE inventory_reservation SET quantity = %s, drawn = CASE WHEN drawn > %s THEN %s ELSE drawn END "
-            f"WHERE state = 'open' AND bill = %s AND level_id = {_AT_PLACE}",
+            f"WHERE {_OPEN} AND bill = %s AND level_id + 0 = {_AT_PLACE}",
             [to, to, to, bill, *place],
         )
 
@@ -434,13 +440,13 @@ def give_up_one(bill: str, place: Place, at: datetime) -> None:
     """Release what a bill holds at one place only. The level must be locked."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE inventory_level SET held = held - (SELECT r.quantity FROM inventory_reservation r WHERE r.state = 'open' "
-            "AND r.bill = %s AND r.level_id = inventory_level.id) WHERE node_id = %s AND sku_id = %s",
+            f"UPDATE inventory_level SET held = held - (SELECT quantity FROM inventory_reservation WHERE {_OPEN} "
+            "AND bill = %s AND level_id + 0 = inventory_level.id) WHERE node_id = %s AND sku_id = %s",
             [bill, *place],
         )
         cursor.execute(
             "UPDATE inventory_reservation SET state = 'released', closed_at = %s "
-            f"WHERE state = 'open' AND bill = %s AND level_id = {_AT_PLACE}",
+            f"WHERE {_OPEN} AND bill = %s AND level_id + 0 = {_AT_PLACE}",
             [_when(at), bill, *place],
         )
 

@@ -149,3 +149,23 @@ def test_buyers_with_a_lock_draw_from_it_and_a_claim_without_one_goes_the_short_
     others = [Want(bill, *sofa, 1, claims=("live:S2",)) for bill in "DE"]
     assert hold(*others, statements=SHORT) == {"D", "E"}
     assert Level.objects.get().held == 8
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="a plan of PostgreSQL: run with DATABASE_URL=postgres://…")
+def test_a_bill_at_a_hot_place_is_never_searched_among_all_its_buyers() -> None:
+    """Even with statistics from before the rush, when the index by level looked as good as the one by bill."""
+    places = [stocked(2) for _ in range(300)]
+    hold(*[Want(f"old{n}", *place, 1) for n, place in enumerate(places)])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE inventory_reservation")
+    both = [Want("A", *places[0], 1), Want("A", *places[1], 1)]
+    with CaptureQueriesContext(connection) as seen:
+        reservations.hold(wants=[Want("B", *places[0], 2)], at=NOON)
+        reservations.hold(wants=both, at=NOON)
+        reservations.keep(bill="A", quantities={places[0]: 1, places[1]: 0}, at=NOON)
+    asked = [query["sql"] for query in seen if "bill" in query["sql"] and query["sql"].startswith(("SELECT", "WITH", "UPDATE"))]
+    assert len(asked) > 6
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute(f"EXPLAIN {sql}")
+            assert "reservation_open_by_level" not in str(cursor.fetchall()), sql
