@@ -80,10 +80,6 @@ class Shelf:
     locks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     locked: dict[str, dict[Place, int]] = field(default_factory=dict)
 
-    def copy(self) -> "Shelf":
-        """A shelf of its own, to try on."""
-        return Shelf(dict(self.free), self.locks, {number: dict(units) for number, units in self.locked.items()})
-
     def view(self, claims: Iterable[str]) -> "Mapping[Place, int] | Claimed":
         """Units per place for a buyer with these claims; `.get(place, 0)` answers."""
         mine = self.lock_nos(claims)
