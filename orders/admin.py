@@ -6,5 +6,14 @@ from orders.fulfilment import admin as fulfilment_admin
 from orders.intake import admin as intake_admin
 from orders.lifecycle import admin as lifecycle_admin
 from orders.routing import admin as routing_admin
+from orders.rulesets import admin as rulesets_admin
 
-__all__ = ["catalogue_admin", "dispatch_admin", "fulfilment_admin", "intake_admin", "lifecycle_admin", "routing_admin"]
+__all__ = [
+    "catalogue_admin",
+    "dispatch_admin",
+    "fulfilment_admin",
+    "intake_admin",
+    "lifecycle_admin",
+    "routing_admin",
+    "rulesets_admin",
+]

@@ -54,9 +54,7 @@ def make_world(at: datetime = NOON) -> World:
 
 def fill(draft: RuleSet) -> None:
     """One believable row or two in each section."""
-    PromiseClass.objects.create(
-        rule_set=draft, code="hours", name="小时达", days=0, is_hard=True, max_km=5, kinds=["store"]
-    )
+    PromiseClass.objects.create(rule_set=draft, code="hours", name="小时达", days=0, is_hard=True, max_km=5, kinds=["store"])
     PromiseClass.objects.create(rule_set=draft, code="standard", name="标准", days=4)
     NodeGroup.objects.create(rule_set=draft, code="gold", name="金牌", tiers=["gold"])
     NodeGroup.objects.create(rule_set=draft, code="hq", name="总部", nodes=["N-HQ"])

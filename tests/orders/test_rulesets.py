@@ -40,7 +40,11 @@ def world(at: datetime) -> World:
 
 def rows() -> list[tuple[str, Any]]:
     """Everything that is written down about rules."""
-    told = [(model.__name__, tuple(row)) for model in (RuleSet, *SECTIONS) for row in model._default_manager.order_by("pk").values_list()]
+    told = [
+        (model.__name__, tuple(row))
+        for model in (RuleSet, *SECTIONS)
+        for row in model._default_manager.order_by("pk").values_list()
+    ]
     return [*told, ("entries", Entry.objects.count())]
 
 
@@ -98,9 +102,7 @@ def test_a_set_reads_as_exact_values_in_nine_statements(world: World, at: dateti
             rules.FreightRate(Where(group="gold", division="32"), 900, step_fen=100),
         ),
         installs=(rules.InstallRate(Where(kind="dealer"), "install:furniture", 6500),),
-        calendars=(
-            rules.ShipCalendar(Where(kind="hq"), "12345", time(16), frozenset({date(2026, 10, 1), date(2026, 10, 2)})),
-        ),
+        calendars=(rules.ShipCalendar(Where(kind="hq"), "12345", time(16), frozenset({date(2026, 10, 1), date(2026, 10, 2)})),),
         quotas=(rules.Quota("D001", 30, 150),),
         credits=(rules.AgeingCredit("furniture", 1500, 90), rules.AgeingCredit("", 500, None, True)),
     )
@@ -121,7 +123,13 @@ def test_publishing_replaces_what_was_in_force_and_tells_once(world: World, at: 
     before = actions.publish(ruleset_id=world.draft.pk, staff=world.boss, at=at)
     later = at + timedelta(hours=1)
     draft = actions.new_draft(based_on=before.pk, name="新规则", staff=world.boss, at=later)
-    assert (draft.version, draft.state, draft.name, draft.based_on, draft.created_by) == (2, "draft", "新规则", before, world.boss)
+    assert (draft.version, draft.state, draft.name, draft.based_on, draft.created_by) == (
+        2,
+        "draft",
+        "新规则",
+        before,
+        world.boss,
+    )
     for _ in range(2):
         shown = actions.publish(ruleset_id=draft.pk, staff=world.boss, at=later)
         assert (shown.state, shown.published_at, shown.published_by) == ("published", later, world.boss)
@@ -282,7 +290,9 @@ def test_a_version_taken_at_the_same_moment_is_refused_in_words(
         make_set(fields["version"])
         return create(**fields)
 
-    monkeypatch.setattr(RuleSet.objects, "create", lambda **fields: beaten(**fields) if "created_by" in fields else create(**fields))
+    monkeypatch.setattr(
+        RuleSet.objects, "create", lambda **fields: beaten(**fields) if "created_by" in fields else create(**fields)
+    )
     with pytest.raises(actions.Stale, match="再试一次"):
         actions.new_draft(based_on=world.draft.pk, staff=world.boss, at=at)
 
