@@ -16,11 +16,11 @@ from bots.grammar import HELP_TEXT, Intent, Unclear, Unknown, Verb, normalise, p
 from dealers.models import Staff
 from oms_project.money import yuan
 from oms_project.refusal import NotFound, Refusal
-from orders.dispatch import actions as dispatch
-from orders.dispatch import queries as offers
 from orders.fulfilment import actions as fulfilment
-from orders.lifecycle import queries as lifecycle
 from orders.models import FulfillmentOrder, Offer
+from orders.offers import actions as offer_actions
+from orders.offers import queries as offers
+from orders.work import queries as work_queries
 
 RECENT = timedelta(days=14)
 TOO_OLD = timedelta(minutes=10)
@@ -78,9 +78,9 @@ def press(*, staff: Staff, action: str, offer_no: str, version: int, at: datetim
     note = ""
     try:
         if action == "accept":
-            dispatch.accept_offer(offer_no=offer_no, staff=staff, at=at, version=version)
+            offer_actions.accept_offer(offer_no=offer_no, staff=staff, at=at, version=version)
         elif reason in cards.DECLINE_REASONS:
-            dispatch.decline_offer(offer_no=offer_no, staff=staff, reason=reason, at=at, version=version)
+            offer_actions.decline_offer(offer_no=offer_no, staff=staff, reason=reason, at=at, version=version)
         else:
             note = "请先选择拒单原因，再按拒单"
     except Refusal as refusal:
@@ -122,12 +122,12 @@ def _resolve(staff: Staff, number: str, at: datetime) -> FulfillmentOrder:
     """The one piece of work a number means. Raises NotFound, or Refusal when it may mean several."""
     if "-" in number:
         try:
-            return lifecycle.work_for(staff=staff, fo_no=number)
+            return work_queries.work_for(staff=staff, fo_no=number)
         except NotFound:
             return offers.offer_for(staff=staff, offer_no=number).work
     if staff.is_hq:
         raise Refusal("总部人员请用完整单号")
-    found = lifecycle.work_by_short_no(staff=staff, short_no=int(number), since=at - RECENT)
+    found = work_queries.work_by_short_no(staff=staff, short_no=int(number), since=at - RECENT)
     alive = [work for work in found if work.state not in {"completed", "cancelled"}]
     choice = alive or found
     if not choice:
@@ -146,7 +146,7 @@ def _offer_of(staff: Staff, work: FulfillmentOrder) -> Offer:
 
 
 def _accept(staff: Staff, work: FulfillmentOrder, intent: Intent, at: datetime) -> str:
-    offer = dispatch.accept_offer(offer_no=_offer_of(staff, work).offer_no, staff=staff, at=at)
+    offer = offer_actions.accept_offer(offer_no=_offer_of(staff, work).offer_no, staff=staff, at=at)
     told = f"{work.short_no} 已接单 · {work.summary} · 收入 {yuan(offer.income_fen)} · {work.fo_no}"
     if offer.answered_at and offer.answered_at < at:
         return f"{told}\n已于 {timezone.localtime(offer.answered_at):%H:%M} 接单，无需重复"
@@ -154,7 +154,7 @@ def _accept(staff: Staff, work: FulfillmentOrder, intent: Intent, at: datetime) 
 
 
 def _decline(staff: Staff, work: FulfillmentOrder, intent: Intent, at: datetime) -> str:
-    dispatch.decline_offer(offer_no=_offer_of(staff, work).offer_no, staff=staff, reason=intent.reason, at=at)
+    offer_actions.decline_offer(offer_no=_offer_of(staff, work).offer_no, staff=staff, reason=intent.reason, at=at)
     return f"{work.short_no} 已拒单（{cards.DECLINE_REASONS[intent.reason]}）· {work.fo_no}"
 
 
@@ -220,7 +220,7 @@ def _my_orders(staff: Staff) -> str:
         f"{timezone.localtime(offer.expires_at):%m-%d %H:%M} 前"
         for offer in waiting
     ]
-    works = lifecycle.works_for(staff).filter(state__in=_OPEN_STATES).order_by("-moved_at")[:_LISTED]
+    works = work_queries.works_for(staff).filter(state__in=_OPEN_STATES).order_by("-moved_at")[:_LISTED]
     lines += [_told(work) for work in works]
     return "\n".join(lines) if lines else "现在没有待办"
 
@@ -233,6 +233,6 @@ def _open_numbers(staff: Staff, verb: Verb | None) -> str:
         listed = offers.open_offers(staff).select_related("work").order_by("expires_at")[:_LISTED]
         numbers = [f"{offer.work.short_no}（{offer.work.summary}）" for offer in listed]
     else:
-        works = lifecycle.works_for(staff).filter(state__in=_OPEN_STATES).order_by("-moved_at")[:_LISTED]
+        works = work_queries.works_for(staff).filter(state__in=_OPEN_STATES).order_by("-moved_at")[:_LISTED]
         numbers = [f"{work.short_no}（{work.summary}）" for work in works]
     return "\n现有：" + "、".join(numbers) if numbers else ""

@@ -17,7 +17,7 @@ from bots.transports import local, wecom
 from bots.transports.inbound import TransportError
 from oms_project.journal.subscription import Fact, PermanentFailure
 from oms_project.refusal import Refusal
-from orders.dispatch import queries as offers
+from orders.offers import queries as offers
 
 log = logging.getLogger("yipan.bots")
 

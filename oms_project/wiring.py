@@ -19,6 +19,7 @@ from oms_project.tasks.ticks import Pump, Tick
 from orders.dispatch import actions as dispatch
 from orders.fulfilment import actions as fulfilment
 from orders.intake import actions as intake
+from orders.offers import actions as offers
 
 SUBSCRIPTIONS: list[Subscription] = [
     # An order looks for its node and its dealer.
@@ -47,7 +48,7 @@ SUBSCRIPTIONS: list[Subscription] = [
 PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
 
 TICKS: list[Tick] = [
-    Tick(dispatch.expire_due, 1),
+    Tick(offers.expire_due, 1),
     Tick(reservations.expire_due, 5),
     Tick(ledger.apply_stock_rules, 3600),
     Tick(locks.end_due, 5),

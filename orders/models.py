@@ -1,18 +1,12 @@
 """Table of contents: the tables of the orders floor, one line per room."""
 
 from orders.catalogue.models import Product, ProductPart
-from orders.dispatch.models import LadderPolicy, LadderStep, Offer
+from orders.dispatch.models import LadderPolicy, LadderStep
 from orders.fulfilment.models import Appointment, Parcel, RedeemCode
 from orders.intake.models import ChannelAccount, SourceMessage
-from orders.lifecycle.models import (
-    FulfillmentLine,
-    FulfillmentOrder,
-    Order,
-    OrderHold,
-    OrderLine,
-    ReceiverReveal,
-    Refund,
-)
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.offers.models import Offer
+from orders.receivers.models import ReceiverReveal
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
 from orders.rulesets.models import (
     AgeingCredit,
@@ -25,6 +19,7 @@ from orders.rulesets.models import (
     RuleSet,
     ShipCalendar,
 )
+from orders.work.models import FulfillmentLine, FulfillmentOrder
 
 __all__ = [
     "AgeingCredit",

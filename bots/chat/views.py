@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from bots import actions, queries
 from bots.models import ChatIdentity, ChatMessage
 from bots.transports import local
-from orders.lifecycle import queries as lifecycle
+from orders.work import queries as work_queries
 
 _PAGE = 60
 _LONGEST = 300
@@ -123,7 +123,7 @@ def _phone(room: str) -> list[dict[str, str]]:
     member = next((member for member in queries.members_of(tenant=room) if member.staff.dealer_id), None)
     if member is None or not settings.DEMO:
         return []
-    works = lifecycle.works_for(member.staff).filter(
+    works = work_queries.works_for(member.staff).filter(
         redeem_code__used_at=None, redeem_code__isnull=False, state__in=["accepted", "shipped", "delivered", "installed"]
     )
     return [

@@ -28,11 +28,11 @@ from dealers.models import Staff
 from dealers.settlement import actions as settlement_actions
 from dealers.settlement import queries as settlement
 from oms_project.refusal import NotFound, Refusal
-from orders.dispatch import actions as dispatch_actions
-from orders.dispatch import queries as dispatch
 from orders.fulfilment import actions as fulfilment_actions
 from orders.fulfilment import queries as fulfilment
-from orders.lifecycle import actions as lifecycle_actions
+from orders.offers import actions as offer_actions
+from orders.offers import queries as offers
+from orders.receivers import actions as receivers
 
 EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "installer"})
 ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
@@ -141,7 +141,7 @@ class Offers(Door):
     @extend_schema(parameters=_PAGED, responses=shapes.OfferPage, summary="待接单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.ListInput, request.query_params.dict())
-        return self.page(dispatch.open_offers(self.staff), shapes.OfferRecord, asked)
+        return self.page(offers.open_offers(self.staff), shapes.OfferRecord, asked)
 
 
 class OneOffer(Door):
@@ -149,21 +149,21 @@ class OneOffer(Door):
 
     @extend_schema(responses=shapes.OfferRecord, summary="一张要约")
     def get(self, request: Request, offer_no: str) -> Response:
-        return self.show(shapes.OfferRecord, dispatch.offer_for(staff=self.staff, offer_no=offer_no))
+        return self.show(shapes.OfferRecord, offers.offer_for(staff=self.staff, offer_no=offer_no))
 
     def answer(self, act: Callable[..., Any], offer_no: str, shape: type[Serializer[Any]]) -> Response:
         """Answer an offer and show it; a refusal carries the offer as it is now."""
         staff = self.staff
-        dispatch.offer_for(staff=staff, offer_no=offer_no)
+        offers.offer_for(staff=staff, offer_no=offer_no)
         given = self.read(shape, self.request.data)
         try:
             act(offer_no=offer_no, staff=staff, at=timezone.now(), **given)
         except NotFound:
             raise
         except Refusal as refusal:
-            fresh = dispatch.offer_for(staff=staff, offer_no=offer_no)
+            fresh = offers.offer_for(staff=staff, offer_no=offer_no)
             raise StaleRecord(refusal, shapes.OfferRecord(fresh, context={"request": self.request}).data) from refusal
-        return self.show(shapes.OfferRecord, dispatch.offer_for(staff=staff, offer_no=offer_no))
+        return self.show(shapes.OfferRecord, offers.offer_for(staff=staff, offer_no=offer_no))
 
 
 class AcceptOffer(OneOffer):
@@ -171,7 +171,7 @@ class AcceptOffer(OneOffer):
 
     @extend_schema(request=shapes.VersionInput, responses=shapes.OfferRecord, summary="接单")
     def post(self, request: Request, offer_no: str) -> Response:
-        return self.answer(dispatch_actions.accept_offer, offer_no, shapes.VersionInput)
+        return self.answer(offer_actions.accept_offer, offer_no, shapes.VersionInput)
 
 
 class DeclineOffer(OneOffer):
@@ -179,7 +179,7 @@ class DeclineOffer(OneOffer):
 
     @extend_schema(request=shapes.DeclineInput, responses=shapes.OfferRecord, summary="拒单")
     def post(self, request: Request, offer_no: str) -> Response:
-        return self.answer(dispatch_actions.decline_offer, offer_no, shapes.DeclineInput)
+        return self.answer(offer_actions.decline_offer, offer_no, shapes.DeclineInput)
 
 
 class Works(Door):
@@ -262,7 +262,7 @@ class Receiver(Door):
     def post(self, request: Request, fo_no: str) -> Response:
         self.read(shapes.StrictSerializer, request.data)
         fulfilment.work_with_details(staff=self.staff, fo_no=fo_no)
-        receiver = lifecycle_actions.reveal_receiver(fo_no=fo_no, staff=self.staff, door="api", at=timezone.now())
+        receiver = receivers.reveal_receiver(fo_no=fo_no, staff=self.staff, door="api", at=timezone.now())
         return self.show(shapes.ReceiverRecord, receiver)
 
 

@@ -10,9 +10,9 @@ from rest_framework import serializers
 
 from dealers.models import Staff, Statement
 from oms_project.parsing import StrictSerializer
-from orders.dispatch import rules as dispatch_rules
 from orders.fulfilment import queries as fulfilment
 from orders.models import FulfillmentOrder, Offer
+from orders.offers import rules as offer_rules
 
 
 class LoginInput(StrictSerializer):
@@ -124,7 +124,7 @@ class OfferRecord(serializers.ModelSerializer[Offer]):
         return [part for part in offer.income if part["payee"] == f"dealer:{offer.dealer.code}"]
 
     def get_actions(self, offer: Offer) -> list[str]:
-        return list(dispatch_rules.offer_actions(offer.state))
+        return list(offer_rules.offer_actions(offer.state))
 
 
 class WorkRecord(serializers.ModelSerializer[FulfillmentOrder]):

@@ -14,9 +14,9 @@ from django.conf import settings
 from dealers.models import Staff
 from oms_project.demo import brand
 from oms_project.refusal import Refusal
-from orders.dispatch import actions as dispatch
 from orders.fulfilment import actions as fulfilment
 from orders.models import FulfillmentOrder, Offer
+from orders.offers import actions as offer_actions
 
 log = logging.getLogger("yipan.demo")
 ACCEPTS, DECLINES = 0.78, 0.12  # the rest lets the offer run out
@@ -38,10 +38,10 @@ def answer_offers(*, at: datetime) -> int:
             continue
         try:
             if mood < ACCEPTS:
-                dispatch.accept_offer(offer_no=offer.offer_no, staff=clerk, at=at)
+                offer_actions.accept_offer(offer_no=offer.offer_no, staff=clerk, at=at)
             else:
                 reason = luck.choice(["no_stock", "busy", "too_far"])
-                dispatch.decline_offer(offer_no=offer.offer_no, staff=clerk, reason=reason, at=at)
+                offer_actions.decline_offer(offer_no=offer.offer_no, staff=clerk, reason=reason, at=at)
             answered += 1
         except Refusal as refusal:
             log.info("demo dealer came too late: %s", refusal.message)

@@ -1,37 +1,17 @@
-"""Who is asked next, until when, and what a decision becomes. Plain values, no database."""
+"""Who is asked next, and what a decision becomes. Plain values, no database."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from dealers.settlement.rules import PricedLine, WorkToPrice
-from inventory.reservations.rules import Want
-from orders.lifecycle.rules import LineToRoute, NewWork, OrderToRoute
-from orders.routing.rules import Decision, Rung
+from inventory.reservations.rules import Shelf, Want, demands_of
+from orders.lifecycle.rules import OrderToRoute
+from orders.offers.rules import Planned
+from orders.routing.rules import Decision, RoutingTable, Rung, decide
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 HQ = "hq"
 DEFAULT_LADDER = (Rung(1, "territory", 60, 2), Rung(2, "neighbour", 60, 2), Rung(3, HQ, 60, 1))
-GONE = {
-    "pending": "这张单已超时，系统会派给下一家",
-    "accepted": "这张单已接单",
-    "declined": "这张单已拒单，不能再接",
-    "expired": "这张单已超时，系统已派给下一家",
-    "withdrawn": "订单已取消或改派，这张单已撤回",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class DealerTerms:
-    """What dispatch needs to know of a dealer: its name in the ledger, and when it works."""
-
-    dealer_id: int
-    code: str
-    tier: str
-    opens_at: time
-    closes_at: time
-    weekdays: str
+TAKEN_MEANWHILE = "库存被同时下单的订单占用"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,71 +30,6 @@ class LadderTerms:
     channel: str
     priority: int
     rungs: tuple[Rung, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One piece of work as decided: these lines of an order, from this node."""
-
-    order: OrderToRoute
-    fo_no: str
-    node_id: int
-    dealer_id: int | None
-    lines: tuple[LineToRoute, ...]
-    ladder_step: int
-    seconds: int
-
-    @property
-    def needs_install(self) -> bool:
-        return any(line.install_skill for line in self.lines)
-
-    @property
-    def paid_fen(self) -> int:
-        return sum(line.paid_fen for line in self.lines)
-
-    @property
-    def wants(self) -> tuple[Want, ...]:
-        """What it takes from stock, summed per SKU; nothing for services and virtual goods."""
-        needed: dict[int, int] = {}
-        for line in self.lines:
-            if line.is_counted:
-                needed[line.sku_id] = needed.get(line.sku_id, 0) + line.quantity
-        kind = "offer" if self.dealer_id else "node"
-        claims = self.order.claims
-        return tuple(
-            Want(self.fo_no, self.node_id, sku_id, quantity, kind, claims) for sku_id, quantity in sorted(needed.items())
-        )
-
-    def as_work(self, at: datetime) -> NewWork:
-        """A dealer is asked first; HQ's own work is accepted as it opens."""
-        return NewWork(
-            fo_no=self.fo_no,
-            order_id=self.order.order_id,
-            node_id=self.node_id,
-            dealer_id=self.dealer_id,
-            state="offered" if self.dealer_id else "accepted",
-            needs_install=self.needs_install,
-            paid_fen=self.paid_fen,
-            summary=summarise(self.lines),
-            lines=tuple((line.line_id, line.sku_id, line.quantity) for line in self.lines),
-            accepted_at=None if self.dealer_id else at,
-        )
-
-    def as_priced(self, dealer: DealerTerms) -> WorkToPrice:
-        """The work as the settlement rules see it, in the hands of this dealer."""
-        lines = (
-            PricedLine(line.sku_code, line.category, line.quantity, line.paid_fen, line.supply_price_fen) for line in self.lines
-        )
-        return WorkToPrice(
-            channel=self.order.channel,
-            division_code=self.order.division_code,
-            dealer_code=dealer.code,
-            dealer_tier=dealer.tier,
-            needs_install=self.needs_install,
-            paid_fen=self.paid_fen,
-            anchor=self.order.anchor,
-            lines=tuple(lines),
-        )
 
 
 def plan_works(order: OrderToRoute, decision: Decision, ladder: Sequence[Rung], fo_no: str = "") -> list[Planned]:
@@ -150,42 +65,31 @@ def next_rung(ladder: Sequence[Rung], asked: Mapping[int, int]) -> tuple[Rung, .
     return tuple(rung for rung in ladder if rung.target == HQ or asked.get(rung.position, 0) < rung.max_offers)
 
 
-def summarise(lines: Sequence[LineToRoute]) -> str:
-    """The goods in one line: '沙发 KT-3300 ×1', or '沙发 KT-3300 ×1 等3件' when there is more."""
-    if not lines:
-        return ""
-    first, units = lines[0], sum(line.quantity for line in lines)
-    more = f" 等{units}件" if len(lines) > 1 else ""
-    return f"{first.name[:120]} ×{first.quantity}{more}"
+def decide_whole(
+    order: OrderToRoute, table: RoutingTable, shelves: Shelf, ladder: tuple[Rung, ...], refused: frozenset[int], at: datetime
+) -> Decision:
+    """The best plan that keeps one piece of work in one place, climbing the ladder until there is one."""
+    whole, stock = None, shelves.view(order.claims)
+    for start in range(len(ladder)):
+        decision = decide(order, table, stock, ladder=ladder[start:], refused=refused, at=at)
+        if len(decision.packages) == 1:
+            return decision
+        whole = whole or decision
+    whole = whole or decide(order, table, stock, ladder=ladder, refused=refused, at=at)
+    return whole if not whole.packages else replace(whole, packages=(), reasons=("没有一个发货点能独自完成",))
 
 
-def offer_actions(state: str) -> tuple[str, ...]:
-    """What the asked dealer may do now."""
-    return ("accept", "decline") if state == "pending" else ()
+def taken_meanwhile(decision: Decision) -> Decision:
+    """The decision of an order that others outran in every round."""
+    return replace(decision, packages=(), reasons=(TAKEN_MEANWHILE,))
 
 
-def deadline(
-    opened_at: datetime, seconds: int, opens_at: time, closes_at: time, weekdays: str, tz: ZoneInfo = SHANGHAI
-) -> datetime:
-    """The moment at which `seconds` of the dealer's working time have passed, in UTC.
+def wants_of(works: Iterable[Planned]) -> list[Want]:
+    """All that these pieces of work take from stock."""
+    return [want for work in works for want in work.wants]
 
-    Time counts only while open: on the given weekdays (1 is Monday), from opens_at to closes_at
-    of that zone. Closing before opening means after midnight, on the next day; both the same
-    means round the clock. A dealer that never opens is asked by the wall clock.
-    """
-    days = {int(day) for day in weekdays if day in "1234567"}
-    if not days:
-        return opened_at.astimezone(UTC) + timedelta(seconds=seconds)
-    remaining = timedelta(seconds=seconds)
-    opened = opened_at.astimezone(UTC)
-    day = opened_at.astimezone(tz).date() - timedelta(days=1)
-    overnight = timedelta(days=1 if closes_at <= opens_at else 0)
-    while True:
-        if day.isoweekday() in days:
-            start = max(opened, datetime.combine(day, opens_at, tz).astimezone(UTC))
-            end = datetime.combine(day + overnight, closes_at, tz).astimezone(UTC)
-            if start < end:
-                if remaining <= end - start:
-                    return start + remaining
-                remaining -= end - start
-        day += timedelta(days=1)
+
+def take(stock: Shelf, works: Iterable[Planned]) -> None:
+    """Count planned work off a stock snapshot, so that the next order of a batch sees what is left."""
+    for bill, demand in demands_of(wants_of(works)).items():
+        stock.take(bill, demand)

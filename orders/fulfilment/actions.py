@@ -16,12 +16,12 @@ from oms_project.journal.models import Entry
 from oms_project.journal.subscription import Fact
 from oms_project.money import allocate
 from oms_project.refusal import NotFound, Refusal, Stale
-from orders.dispatch.models import Offer
 from orders.fulfilment import queries
 from orders.fulfilment.models import Appointment, Parcel, RedeemCode
-from orders.lifecycle import actions as lifecycle
-from orders.lifecycle.models import FulfillmentLine, FulfillmentOrder
-from orders.lifecycle.queries import work_for
+from orders.offers.models import Offer
+from orders.work import actions as work_actions
+from orders.work.models import FulfillmentLine, FulfillmentOrder
+from orders.work.queries import work_for
 
 SELF_DELIVERY = "self"
 State = FulfillmentOrder.State
@@ -66,7 +66,7 @@ def _actor(staff: Staff) -> str:
 
 
 def _move(work: FulfillmentOrder, to: str, staff: Staff, at: datetime) -> FulfillmentOrder:
-    return lifecycle.move_work(work_id=work.pk, to=to, actor=_actor(staff), at=at, version=work.version)
+    return work_actions.move_work(work_id=work.pk, to=to, actor=_actor(staff), at=at, version=work.version)
 
 
 @transaction.atomic
@@ -234,7 +234,7 @@ def on_order_finished_at_source(facts: Sequence[Fact], *, at: datetime) -> None:
         needs_install=False,
     )
     for work in works.order_by("order_id", "pk"):
-        lifecycle.move_work(work_id=work.pk, to=State.COMPLETED, actor="channel", at=at, note="买家已在平台确认收货")
+        work_actions.move_work(work_id=work.pk, to=State.COMPLETED, actor="channel", at=at, note="买家已在平台确认收货")
 
 
 @transaction.atomic

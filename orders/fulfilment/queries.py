@@ -5,9 +5,9 @@ from django.db.models import QuerySet
 from dealers.models import Staff
 from oms_project.refusal import NotFound
 from orders.fulfilment.models import Appointment, RedeemCode
-from orders.lifecycle import rules
-from orders.lifecycle.models import FulfillmentOrder
-from orders.lifecycle.queries import work_for, works_for
+from orders.work import rules
+from orders.work.models import FulfillmentOrder
+from orders.work.queries import work_for, works_for
 
 _ALL = ("ship", "deliver", "schedule", "install", "complete", "confirm_cancel")
 _BY_ROLE = {"admin": _ALL, "operator": _ALL, "owner": _ALL, "clerk": _ALL, "installer": ("schedule", "install", "complete")}

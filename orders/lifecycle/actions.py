@@ -1,4 +1,4 @@
-"""Every write to orders and to pieces of work: place, amend, hold, move, complete, cancel.
+"""Every write that brings an order in, amends it and sends it to its routing.
 
 Lock order: Order, then Offer, then work, then stock levels.
 """
@@ -10,24 +10,17 @@ import orjson
 from django.db import transaction
 from django.db.models import F
 
-from dealers.models import Staff
 from inventory.models import Sku
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal import actions as journal
-from oms_project.refusal import NotFound, Refusal, Stale
-from oms_project.sealed import fingerprint, seal, unseal
-from orders.catalogue import queries as catalogue
+from oms_project.sealed import fingerprint, seal
 from orders.lifecycle import rules, statements
-from orders.lifecycle.models import FulfillmentOrder, Order, OrderHold, OrderLine, ReceiverReveal, Refund
-from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, NewWork, OrderToRoute, Receiver
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, OrderToRoute, Receiver
 
 Key = tuple[str, str, str]
 WAITING_STATES = ("held", "placed", "unroutable")
-
-
-class StillUnfixed(Refusal):
-    """A hold whose cause still stands cannot be waved through."""
 
 
 @transaction.atomic(savepoint=False)
@@ -128,11 +121,11 @@ def _furnish(
             )
     if holds:
         OrderHold.objects.bulk_create(holds)
-        _await_stock({hold.order_id for hold in holds}, at)
+        await_stock({hold.order_id for hold in holds}, at)
     return facts
 
 
-def _await_stock(order_ids: Collection[int], at: datetime) -> None:
+def await_stock(order_ids: Collection[int], at: datetime) -> None:
     """Promise the goods of paid orders that nobody can place at a node yet, so that they are not sold again."""
     lines = OrderLine.objects.filter(order_id__in=order_ids, sku__kind=Sku.Kind.PHYSICAL)
     reservations.hold_globally(demands=list(lines.values_list("order__order_no", "sku_id", "quantity")), at=at)
@@ -141,6 +134,11 @@ def _await_stock(order_ids: Collection[int], at: datetime) -> None:
 def lock_order(order_id: int) -> Order:
     """The order's row, locked until the transaction ends (SQLite: the transaction is exclusive)."""
     return Order.objects.select_for_update().get(pk=order_id)
+
+
+def lock_orders(order_ids: Iterable[int]) -> list[Order]:
+    """These orders' rows, locked in key order until the transaction ends."""
+    return list(Order.objects.select_for_update().filter(pk__in=order_ids).order_by("pk"))
 
 
 def _amend(incoming: ChannelOrder, at: datetime) -> tuple[str, list[events.Event]]:
@@ -189,7 +187,7 @@ def _review_again(order: Order, found: Sequence[Finding], lines: Sequence[Channe
         OrderLine.objects.filter(order=order).delete()
         statements.insert_lines([(order.pk, line) for line in rules.explode(lines)])
         reservations.release(bills=[order.order_no], at=at)
-        _await_stock([order.pk], at)
+        await_stock([order.pk], at)
     reasons = {item.reason for item in found}
     still_open = OrderHold.objects.filter(order=order, released_at=None)
     still_open.exclude(reason__in=[*reasons, "remark", "amended"]).update(released_at=at, note="自动复核通过")
@@ -198,19 +196,20 @@ def _review_again(order: Order, found: Sequence[Finding], lines: Sequence[Channe
     OrderHold.objects.bulk_create(
         [OrderHold(order=order, reason=item.reason, detail=item.detail, opened_at=at) for item in fresh]
     )
-    return _place_if_clear(order)
+    return place_if_clear(order)
 
 
-def _place_if_clear(order: Order) -> list[events.Event]:
-    """A held order without open holds goes on its way."""
+def place_if_clear(order: Order) -> list[events.Event]:
+    """A held order without open holds goes on its way; returns the facts, which the caller records."""
     if OrderHold.objects.filter(order=order, released_at=None).exists():
         return []
     if not Order.objects.filter(pk=order.pk, state=Order.State.HELD).update(state=Order.State.PLACED, version=F("version") + 1):
         return []
-    return [_placed(order)]
+    return [placed(order)]
 
 
-def _placed(order: Order) -> events.OrderPlaced:
+def placed(order: Order) -> events.OrderPlaced:
+    """The fact that an order waits for its routing, whether for the first time or again."""
     return events.OrderPlaced(
         order_id=order.pk,
         order_no=order.order_no,
@@ -259,87 +258,6 @@ def record_refund(
     return True
 
 
-@transaction.atomic
-def hold_order(*, order_id: int, reason: str, detail: str, actor: str, at: datetime) -> bool:
-    """Put a reason on an order; an order that waits for routing waits for a person from now on."""
-    order = lock_order(order_id)
-    _, made = OrderHold.objects.get_or_create(
-        order=order, reason=reason, released_at=None, defaults={"detail": detail[:200], "opened_at": at}
-    )
-    if made:
-        waiting = Order.objects.filter(pk=order_id, state__in=[Order.State.PLACED, Order.State.UNROUTABLE])
-        if waiting.update(state=Order.State.HELD, version=F("version") + 1):
-            _await_stock([order_id], at)
-        journal.record(events.OrderHeld(order_id=order.pk, order_no=order.order_no, reasons=[reason]), actor=actor, at=at)
-    return made
-
-
-@transaction.atomic
-def release_hold(*, hold: OrderHold, staff: Staff, note: str, at: datetime) -> None:
-    """A person waves one reason through; the last one released sends the order on.
-
-    Raises StillUnfixed while the address or a product is still unknown: those need a fix.
-    """
-    order = lock_order(hold.order_id)
-    if hold.reason == OrderHold.Reason.ADDRESS and not order.division_code:
-        raise StillUnfixed("请先修正收货地区，再放行")
-    if hold.reason == OrderHold.Reason.SKU and order.lines.filter(sku=None).exists():
-        raise StillUnfixed("仍有未匹配的商品，请先在商品里维护商家编码，再点重试")
-    released = OrderHold.objects.filter(pk=hold.pk, released_at=None).update(released_at=at, released_by=staff, note=note[:200])
-    if not released:
-        raise Stale("这条挂起已被处理")
-    journal.record(*_place_if_clear(order), actor=f"staff:{staff.pk}", at=at)
-
-
-@transaction.atomic
-def fix_address(*, order: Order, division_code: str, region: str, staff: Staff, at: datetime) -> None:
-    """A person names the district of an order whose address nobody could read."""
-    changed = Order.objects.filter(pk=order.pk, state=Order.State.HELD).update(
-        division_code=division_code, region=region, version=F("version") + 1
-    )
-    if not changed:
-        raise Stale("订单已不在审核中")
-    hold = OrderHold.objects.filter(order=order, reason=OrderHold.Reason.ADDRESS, released_at=None)
-    hold.update(released_at=at, released_by=staff, note=f"修正为 {region}"[:200])
-    order.refresh_from_db()
-    journal.record(*_place_if_clear(order), actor=f"staff:{staff.pk}", at=at)
-
-
-@transaction.atomic
-def retry_review(*, order: Order, staff: Staff, at: datetime) -> bool:
-    """Match a held order's unknown codes again; True when the order goes on."""
-    locked = lock_order(order.pk)
-    if locked.state != Order.State.HELD:
-        raise Stale("订单已不在审核中")
-    sold: dict[str, list[OrderLine]] = {}
-    for line in locked.lines.order_by("position"):
-        sold.setdefault(line.external_line_id, []).append(line)
-    unknown = {lines[0].sold_code for lines in sold.values() if lines[0].sku_id is None}
-    parts = catalogue.parts_for(unknown)
-    if not unknown or not unknown <= parts.keys():
-        return False
-    position = locked.lines.count() + 1
-    for lines in sold.values():
-        if (line := lines[0]).sku_id is None:
-            source = ChannelLine(
-                line.external_line_id, line.sold_code, line.title, line.quantity, line.paid_fen, parts[line.sold_code]
-            )
-            line.delete()
-            for new in rules.explode([source]):
-                OrderLine.objects.create(
-                    order=locked, position=position, external_line_id=new.external_line_id, sold_code=new.sold_code,
-                    title=new.title, sku_id=new.sku_id, quantity=new.quantity, paid_fen=new.paid_fen,
-                )  # fmt: skip
-                position += 1
-    OrderHold.objects.filter(order=locked, reason=OrderHold.Reason.SKU, released_at=None).update(
-        released_at=at, released_by=staff, note="重新匹配成功"
-    )
-    _await_stock([locked.pk], at)
-    placed = _place_if_clear(locked)
-    journal.record(*placed, actor=f"staff:{staff.pk}", at=at)
-    return bool(placed)
-
-
 @transaction.atomic(savepoint=False)
 def take_for_routing(*, order_ids: Sequence[int], at: datetime) -> list[OrderToRoute]:
     """Take orders that wait for routing, in one compare-and-swap; others are silently absent."""
@@ -351,7 +269,7 @@ def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Seq
     """No plan holds for these taken orders now: they wait for stock, rules or a person."""
     ids = [order.order_id for order in orders]
     Order.objects.filter(pk__in=ids, state=Order.State.ROUTED).update(state=Order.State.UNROUTABLE, version=F("version") + 1)
-    _await_stock([order.order_id for order in orders if not order.is_awaited], at)
+    await_stock([order.order_id for order in orders if not order.is_awaited], at)
     facts = [
         events.OrderUnroutable(
             order_id=order.order_id,
@@ -362,162 +280,3 @@ def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Seq
         for order in orders
     ]
     journal.record(*facts, actor=actor, at=at)
-
-
-@transaction.atomic(savepoint=False)
-def open_works(*, works: Sequence[NewWork], at: datetime) -> dict[str, int]:
-    """Open pieces of work with their lines, set-based; returns fo_no → id."""
-    return statements.insert_works(works, at)
-
-
-@transaction.atomic
-def move_work(*, work_id: int, to: str, actor: str, at: datetime, version: int | None = None, note: str = "") -> FulfillmentOrder:
-    """Move a piece of work along WORK_TRANSITIONS by compare-and-swap, and tell.
-
-    `version` is what the person saw: another one means that the work changed meanwhile. Work that
-    ends also settles its order. Raises Stale when the move is not legal now, with nothing changed.
-    """
-    work = FulfillmentOrder.objects.select_related("order").filter(pk=work_id).first()
-    if work is None:
-        raise NotFound
-    if to in rules.WORK_DONE:
-        lock_order(work.order_id)
-    was = work.state
-    if to not in rules.WORK_TRANSITIONS[was] or (version is not None and version != work.version):
-        raise Stale(f"履约单当前状态为「{work.get_state_display()}」，请刷新后再操作")
-    fields = {"state": to, "version": F("version") + 1, "moved_at": at}
-    if to == FulfillmentOrder.State.ACCEPTED:
-        fields["accepted_at"] = at
-    if not FulfillmentOrder.objects.filter(pk=work_id, state=was, version=work.version).update(**fields):
-        raise Stale()
-    work.refresh_from_db()
-    facts: list[events.Event] = [_moved(work, was, actor, note)]
-    if to in rules.WORK_DONE:
-        facts += _settle_order(work)
-    journal.record(*facts, actor=actor, at=at)
-    return work
-
-
-def _moved(work: FulfillmentOrder, was: str, actor: str, note: str) -> events.WorkMoved:
-    return events.WorkMoved(
-        fo_id=work.pk,
-        fo_no=work.fo_no,
-        order_no=work.order.order_no,
-        dealer_id=work.dealer_id,
-        division_code=work.order.division_code,
-        was=was,
-        state=work.state,
-        actor=actor,
-        note=note,
-    )
-
-
-def _settle_order(work: FulfillmentOrder) -> list[events.Event]:
-    """Count what a finished piece of work covered, and end the order with its last piece."""
-    counter = "fulfilled_quantity" if work.state == FulfillmentOrder.State.COMPLETED else "cancelled_quantity"
-    for line in work.lines.order_by("order_line_id"):
-        OrderLine.objects.filter(pk=line.order_line_id).update(**{counter: F(counter) + line.quantity})
-    states = set(FulfillmentOrder.objects.filter(order_id=work.order_id).values_list("state", flat=True))
-    if not states <= rules.WORK_DONE:
-        return []
-    order = Order.objects.filter(pk=work.order_id, state=Order.State.ROUTED)
-    number = work.order.order_no
-    if "completed" in states:
-        if order.update(state=Order.State.COMPLETED, version=F("version") + 1):
-            return [events.OrderCompleted(order_id=work.order_id, order_no=number)]
-    elif order.update(state=Order.State.CANCELLED, version=F("version") + 1):
-        return [events.OrderCancelled(order_id=work.order_id, order_no=number, reason="全部履约单已取消")]
-    return []
-
-
-@transaction.atomic
-def rehome_work(*, work_id: int, node_id: int, dealer_id: int | None, state: str, at: datetime, actor: str) -> FulfillmentOrder:
-    """Give unanswered work to another node after a refusal, in state offered or accepted (HQ)."""
-    work = FulfillmentOrder.objects.select_related("order").get(pk=work_id)
-    was = work.state
-    if was not in rules.WORK_UNANSWERED or state not in rules.WORK_TRANSITIONS[was]:
-        raise Stale(f"履约单当前状态为「{work.get_state_display()}」，不能改派")
-    changed = FulfillmentOrder.objects.filter(pk=work_id, state=was, version=work.version).update(
-        node_id=node_id,
-        dealer_id=dealer_id,
-        state=state,
-        version=F("version") + 1,
-        moved_at=at,
-        accepted_at=at if state == FulfillmentOrder.State.ACCEPTED else None,
-    )
-    if not changed:
-        raise Stale()
-    work.refresh_from_db()
-    journal.record(_moved(work, was, actor, "改派"), actor=actor, at=at)
-    return work
-
-
-@transaction.atomic
-def cancel_works(*, order_id: int, actor: str, at: datetime) -> list[str]:
-    """Cancel what no dealer has accepted, and ask for the rest; returns the fo_nos cancelled now.
-
-    Accepted work becomes 'cancel_requested'; shipped work stays for after-sales. An order without
-    any work that is left open ends as cancelled.
-    """
-    order = lock_order(order_id)
-    cancelled = []
-    for work in order.work.exclude(state__in=rules.WORK_DONE).order_by("pk"):
-        if work.state in rules.WORK_UNANSWERED:
-            move_work(work_id=work.pk, to="cancelled", actor=actor, at=at, note="订单取消")
-            cancelled.append(work.fo_no)
-        elif work.state == FulfillmentOrder.State.ACCEPTED:
-            move_work(work_id=work.pk, to="cancel_requested", actor=actor, at=at, note="订单取消")
-    return cancelled
-
-
-@transaction.atomic
-def place_again(*, order_id: int, actor: str, at: datetime) -> list[str]:
-    """Void the unanswered work of a routed order and let it be routed anew; returns voided fo_nos.
-
-    Raises Stale when some work is accepted or further already: that needs a person.
-    """
-    order = lock_order(order_id)
-    if order.work.exclude(state__in=[*rules.WORK_UNANSWERED, "cancelled"]).exists() or order.state != Order.State.ROUTED:
-        raise Stale("已有经销商接单，不能重新派单")
-    voided = []
-    for work in order.work.filter(state__in=rules.WORK_UNANSWERED).order_by("pk"):
-        FulfillmentOrder.objects.filter(pk=work.pk).update(state="cancelled", version=F("version") + 1, moved_at=at)
-        voided.append(work.fo_no)
-    Order.objects.filter(pk=order_id).update(state=Order.State.PLACED, version=F("version") + 1)
-    journal.record(_placed(order), actor=actor, at=at)
-    return voided
-
-
-@transaction.atomic
-def reveal_receiver(*, fo_no: str, staff: Staff, door: str, at: datetime) -> Receiver:
-    """Show the receiver to somebody who does the work, or to HQ; every look is logged.
-
-    Dealers' people see it only after their dealer accepted; to others the work does not exist.
-    """
-    work = FulfillmentOrder.objects.select_related("order").filter(fo_no=fo_no).first()
-    if work is None:
-        raise NotFound
-    if not staff.is_hq:
-        if work.dealer_id != staff.dealer_id:
-            raise NotFound
-        if work.state in rules.WORK_UNANSWERED or work.state == FulfillmentOrder.State.CANCELLED:
-            raise Refusal("接单后才能查看收件人信息")
-    return reveal_order_receiver(order=work.order, staff=staff, door=door, at=at)
-
-
-@transaction.atomic
-def reveal_order_receiver(*, order: Order, staff: Staff, door: str, at: datetime) -> Receiver:
-    """Open the sealed receiver and log who looked. The caller has checked that staff may see it.
-
-    Finance people have no business with receivers: for them it does not exist.
-    """
-    if staff.role == Staff.Role.FINANCE:
-        raise NotFound
-    ReceiverReveal.objects.create(order=order, staff=staff, door=door, revealed_at=at)
-    body = unseal(order.receiver_sealed)
-    return Receiver(**orjson.loads(body)) if body else Receiver("", "", "")
-
-
-def reasons_of(holds: Iterable[OrderHold]) -> str:
-    """All open reasons of an order as people read them."""
-    return "、".join(hold.get_reason_display() for hold in holds if hold.released_at is None)

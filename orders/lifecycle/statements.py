@@ -1,14 +1,13 @@
-"""The SQL of the hot paths of orders and work: one named function per statement, both databases."""
+"""The SQL of the hot paths of orders: one named function per statement, both databases."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from django.db import connection
 
 from oms_project.journal.statements import insert_of, read_time, rows_of
-from orders.lifecycle.rules import CountableLine, LineToRoute, NewWork, OrderToRoute, short_no
+from orders.lifecycle.rules import CountableLine, LineToRoute, OrderToRoute
 
 OrderKey = tuple[str, str, str]  # channel, shop, external id
 _KEY = {"channel": "text", "shop": "text", "external_id": "text"}
@@ -42,21 +41,6 @@ _LINE = {
     "paid_fen": "bigint",
 }
 _UNTOUCHED = {"fulfilled_quantity": "0", "cancelled_quantity": "0", "refunded_fen": "0"}
-_WORK = {
-    "fo_no": "text",
-    "order_id": "bigint",
-    "node_id": "bigint",
-    "dealer_id": "bigint",
-    "state": "text",
-    "short_no": "integer",
-    "needs_install": "boolean",
-    "paid_fen": "bigint",
-    "summary": "text",
-    "opened_at": "timestamptz",
-    "accepted_at": "timestamptz",
-    "moved_at": "timestamptz",
-}
-_WORK_LINE = {"order_line_id": "bigint", "sku_id": "bigint", "quantity": "integer"}
 
 
 def _is_postgres() -> bool:
@@ -173,42 +157,3 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
         live_session=head[10],
         is_awaited=bool(head[23]),
     )
-
-
-def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:
-    """Insert pieces of work with their lines; fo_no → id."""
-    rows = [
-        (
-            work.fo_no,
-            work.order_id,
-            work.node_id,
-            work.dealer_id,
-            work.state,
-            short_no(work.fo_no),
-            work.needs_install,
-            work.paid_fen,
-            work.summary,
-            opened_at,
-            work.accepted_at,
-            opened_at,
-        )
-        for work in works
-    ]
-    lines = [(work.fo_no, *line) for work in works for line in work.lines]
-    insert, values = insert_of("orders_fulfillmentorder", _WORK, rows, {"version": "1"})
-    insert += " RETURNING id, fo_no"
-    if lines and _is_postgres():
-        given, more = rows_of({"fo_no": "text"} | _WORK_LINE, lines)
-        insert = (
-            f"WITH w AS ({insert}), l AS (INSERT INTO orders_fulfillmentline (work_id, {', '.join(_WORK_LINE)}) "
-            f"SELECT w.id, {', '.join(f'v.{name}' for name in _WORK_LINE)} FROM {given} JOIN w ON w.fo_no = v.fo_no) "
-            "SELECT id, fo_no FROM w"
-        )
-        values = [*values, *more]
-    with connection.cursor() as cursor:
-        cursor.execute(insert, values)
-        ids = {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
-        if lines and not _is_postgres():
-            known = [(ids[fo_no], *line) for fo_no, *line in lines]
-            cursor.execute(*insert_of("orders_fulfillmentline", {"work_id": "bigint"} | _WORK_LINE, known))
-    return ids

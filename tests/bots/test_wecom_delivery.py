@@ -12,7 +12,7 @@ from bots.models import CardMessage, ChatIdentity
 from dealers.models import Staff
 from oms_project.journal import actions as journal
 from oms_project.journal.models import Delivery
-from orders.dispatch import actions as dispatch
+from orders.offers import actions as offers
 from tests import make
 from tests.bots.conftest import Shop, bind, opened
 from tests.platforms.wecom import Api
@@ -91,7 +91,7 @@ def test_all_cards_lose_their_buttons(shop: Shop, api: Api, at: datetime, relay_
     announce(shop, at)
     relay_all(at)
     with time_machine.travel(at):
-        dispatch.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
+        offers.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
     relay_all(at)
     updates = api.bodies("message/update_template_card")
     assert [(body["userids"], body["response_code"], body["button"]) for body in updates] == [
@@ -110,7 +110,7 @@ def test_a_used_code_is_thrown_away_and_the_next_one_tried(shop: Shop, api: Api,
     CardMessage.objects.filter(recipient="zhangsan").update(response_codes=["fresh", "used"])
     api.spent.add("used")
     with time_machine.travel(at):
-        dispatch.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
+        offers.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
     relay_all(at)
     codes = [body["response_code"] for body in api.bodies("message/update_template_card") if body["userids"] == ["zhangsan"]]
     assert codes == ["used", "fresh"]
@@ -121,7 +121,7 @@ def test_a_silent_platform_is_asked_again(shop: Shop, api: Api, at: datetime, re
     relay_all(at)
     api.errors["message/update_template_card"] = [(503,)]
     with time_machine.travel(at):
-        dispatch.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
+        offers.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
     relay_all(at)
     assert dict(CardMessage.objects.values_list("recipient", "shown_state")) == {"zhangsan": "pending", "lisi": "accepted"}
     relay_all(at + timedelta(seconds=1))
@@ -131,7 +131,7 @@ def test_a_silent_platform_is_asked_again(shop: Shop, api: Api, at: datetime, re
 def test_an_offer_that_ended_first_is_not_announced(shop: Shop, api: Api, at: datetime, relay_all: Relay) -> None:
     announce(shop, at)
     with time_machine.travel(at):
-        dispatch.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
+        offers.accept_offer(offer_no=shop.offer.offer_no, staff=shop.owner, at=at)
     relay_all(at)
     assert api.count("message/send") == 0
 
@@ -143,7 +143,7 @@ def test_an_offer_that_ends_while_its_card_is_on_the_way(
 
     def answered_meanwhile(*args: object) -> list[str]:
         codes = real(*args)  # type: ignore[arg-type]
-        dispatch.accept_offer(offer_no=shop.offer.offer_no, staff=shop.clerk, at=at)
+        offers.accept_offer(offer_no=shop.offer.offer_no, staff=shop.clerk, at=at)
         return codes
 
     monkeypatch.setattr(delivery.wecom, "send_card", answered_meanwhile)

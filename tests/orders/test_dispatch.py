@@ -16,10 +16,13 @@ from oms_project.journal import actions as journal
 from oms_project.journal.models import Delivery, Entry
 from oms_project.refusal import NotFound, Stale
 from orders.dispatch import actions as dispatch
-from orders.dispatch import queries
 from orders.dispatch import queries as dispatch_queries
-from orders.dispatch.actions import NoStockThere, OfferGone, ReasonNeeded
 from orders.models import FulfillmentOrder, LadderStep, Offer, Order, OrderHold, RoutingDecision
+from orders.offers import actions as offers
+from orders.offers import queries
+from orders.offers.actions import OfferGone, ReasonNeeded
+from orders.placing import actions as placing
+from orders.placing.actions import NoStockThere
 from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_order, make_sku, make_staff
 from tests.orders.dispatch_world import World, forget, make_world, subscribed
 
@@ -95,7 +98,7 @@ def test_a_message_told_twice_routes_once(world: World, relay_all: Relay, at: da
 
 def test_accepting_wins_the_work(world: World, relay_all: Relay, at: datetime) -> None:
     offer, soon = opened(world, relay_all, at), at + timedelta(seconds=20)
-    won = dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=soon, version=1)
+    won = offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=soon, version=1)
     relay_all(soon)
     work = FulfillmentOrder.objects.get()
     assert (won.state, won.answered_by, won.answered_at, won.version) == ("accepted", world.owner, soon, 2)
@@ -108,9 +111,9 @@ def test_accepting_wins_the_work(world: World, relay_all: Relay, at: datetime) -
 
 def test_accepting_again_or_by_a_colleague_returns_the_same_offer(world: World, relay_all: Relay, at: datetime) -> None:
     offer, clerk = opened(world, relay_all, at), make_staff(world.home, role="clerk")
-    dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+    offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
     for staff in (world.owner, clerk):
-        again = dispatch.accept_offer(offer_no=offer.offer_no, staff=staff, at=at + timedelta(hours=1), version=1)
+        again = offers.accept_offer(offer_no=offer.offer_no, staff=staff, at=at + timedelta(hours=1), version=1)
         assert (again.pk, again.answered_by, again.version) == (offer.pk, world.owner, 2)
     assert len(entries("offer.closed")) == 1
 
@@ -118,7 +121,7 @@ def test_accepting_again_or_by_a_colleague_returns_the_same_offer(world: World, 
 def test_a_paused_dealer_may_still_answer(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
     Dealer.objects.update(is_paused=True)
-    assert dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at).state == "accepted"
+    assert offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at).state == "accepted"
 
 
 def assert_untouched(offer: Offer, count: int) -> None:
@@ -132,23 +135,23 @@ def test_an_offer_is_over_at_its_deadline(world: World, relay_all: Relay, at: da
     offer = opened(world, relay_all, at)
     count = Entry.objects.count()
     with pytest.raises(OfferGone, match="这张单已超时"):
-        dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=offer.expires_at)
+        offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=offer.expires_at)
     with pytest.raises(OfferGone, match="这张单已超时"):
-        dispatch.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="busy", at=offer.expires_at)
-    assert dispatch.expire_due(at=offer.expires_at - timedelta(microseconds=1)) == 0
+        offers.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="busy", at=offer.expires_at)
+    assert offers.expire_due(at=offer.expires_at - timedelta(microseconds=1)) == 0
     assert_untouched(offer, count)
-    assert dispatch.expire_due(at=offer.expires_at) == 1
-    assert dispatch.expire_due(at=offer.expires_at) == 0
+    assert offers.expire_due(at=offer.expires_at) == 1
+    assert offers.expire_due(at=offer.expires_at) == 0
     offer.refresh_from_db()
     assert (offer.state, offer.version) == ("expired", 2)
     with pytest.raises(OfferGone, match="系统已派给下一家"):
-        dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+        offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
 
 
 def test_the_last_moment_before_the_deadline_counts(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
     last = offer.expires_at - timedelta(microseconds=1)
-    assert dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=last).state == "accepted"
+    assert offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=last).state == "accepted"
 
 
 def test_an_offer_is_nobody_elses(world: World, relay_all: Relay, at: datetime) -> None:
@@ -162,15 +165,15 @@ def test_an_offer_is_nobody_elses(world: World, relay_all: Relay, at: datetime) 
     ]
     for staff in strangers:
         with pytest.raises(NotFound):
-            dispatch.accept_offer(offer_no=offer.offer_no, staff=staff, at=at)
+            offers.accept_offer(offer_no=offer.offer_no, staff=staff, at=at)
         with pytest.raises(NotFound):
-            dispatch.decline_offer(offer_no=offer.offer_no, staff=staff, reason="busy", at=at)
+            offers.decline_offer(offer_no=offer.offer_no, staff=staff, reason="busy", at=at)
     with pytest.raises(NotFound):
-        dispatch.accept_offer(offer_no="nothing", staff=world.owner, at=at)
+        offers.accept_offer(offer_no="nothing", staff=world.owner, at=at)
     with pytest.raises(Stale):
-        dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at, version=7)
+        offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at, version=7)
     with pytest.raises(ReasonNeeded, match="缺货"):
-        dispatch.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="", at=at)
+        offers.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="", at=at)
     assert_untouched(offer, count)
     assert [list(queries.open_offers(staff)) for staff in strangers] == [[], [offer], [], []]
     assert list(queries.open_offers(world.owner)) == [offer]
@@ -178,7 +181,7 @@ def test_an_offer_is_nobody_elses(world: World, relay_all: Relay, at: datetime) 
 
 def test_after_a_refusal_the_next_is_asked_and_hq_is_last(world: World, relay_all: Relay, at: datetime) -> None:
     first = opened(world, relay_all, at)
-    dispatch.decline_offer(offer_no=first.offer_no, staff=world.owner, reason="no_stock", note="卖完了", at=at)
+    offers.decline_offer(offer_no=first.offer_no, staff=world.owner, reason="no_stock", note="卖完了", at=at)
     relay_all(at)
     work, second = FulfillmentOrder.objects.get(), Offer.objects.get(round=2)
     assert (second.dealer, second.node, second.state, second.ladder_step) == (world.neighbour, world.neighbour_node, "pending", 2)
@@ -186,9 +189,9 @@ def test_after_a_refusal_the_next_is_asked_and_hq_is_last(world: World, relay_al
     assert (work.state, work.dealer, work.node) == ("offered", world.neighbour, world.neighbour_node)
     assert world.held() == [0, 1, 0]
     with pytest.raises(OfferGone, match="已拒单"):
-        dispatch.accept_offer(offer_no=first.offer_no, staff=world.owner, at=at)
+        offers.accept_offer(offer_no=first.offer_no, staff=world.owner, at=at)
 
-    dispatch.expire_due(at=second.expires_at)
+    offers.expire_due(at=second.expires_at)
     relay_all(second.expires_at)
     work.refresh_from_db()
     assert (work.state, work.dealer, work.node) == ("accepted", None, world.hq_node)
@@ -205,44 +208,43 @@ def test_after_a_refusal_the_next_is_asked_and_hq_is_last(world: World, relay_al
 def test_nobody_left_waits_for_a_person_who_may_ask_again(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
     Level.objects.exclude(node=world.home_node).update(on_hand=0)
-    dispatch.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="busy", at=at)
+    offers.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="busy", at=at)
     relay_all(at)
     work = FulfillmentOrder.objects.get()
     assert (work.state, world.held()) == ("stuck", [0, 0, 0])
     assert Offer.objects.count() == 1
 
     with pytest.raises(NotFound):
-        dispatch.place_by_hand(fo_no=work.fo_no, node_id=world.home_node.pk, staff=world.owner, at=at)
+        placing.place_by_hand(fo_no=work.fo_no, node_id=world.home_node.pk, staff=world.owner, at=at)
     with pytest.raises(NoStockThere, match="可售库存不足"):
-        dispatch.place_by_hand(fo_no=work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at)
+        placing.place_by_hand(fo_no=work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at)
     assert (FulfillmentOrder.objects.get().state, world.held()) == ("stuck", [0, 0, 0])
 
-    dispatch.place_by_hand(fo_no=work.fo_no, node_id=world.home_node.pk, staff=world.operator, at=at)
+    placing.place_by_hand(fo_no=work.fo_no, node_id=world.home_node.pk, staff=world.operator, at=at)
     again = Offer.objects.get()
     assert (again.pk, again.state, again.round, again.offer_no) == (offer.pk, "pending", 2, f"{work.fo_no}-2")
     assert (again.decline_reason, again.income_fen, world.held()) == ("", 12_000, [1, 0, 0])
-    dispatch.accept_offer(offer_no=again.offer_no, staff=world.owner, at=at)
+    offers.accept_offer(offer_no=again.offer_no, staff=world.owner, at=at)
     with pytest.raises(Stale, match="不能改派"):
-        dispatch.place_by_hand(fo_no=work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at)
+        placing.place_by_hand(fo_no=work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at)
 
 
 def test_an_operator_takes_an_open_offer_to_hq(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
-    work = dispatch.place_by_hand(
-        fo_no=offer.work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at
-    )  # fmt: skip
+    work = placing.place_by_hand(fo_no=offer.work.fo_no, node_id=world.hq_node.pk, staff=world.operator, at=at)
     relay_all(at)
     work.refresh_from_db()
     offer.refresh_from_db()
-    assert (work.state, work.dealer, offer.state, world.held()) == ("accepted", None, "withdrawn", [0, 0, 1])
+    assert (work.state, work.node, work.dealer) == ("accepted", world.hq_node, None)
+    assert (offer.state, world.held()) == ("withdrawn", [0, 0, 1])
     assert Offer.objects.count() == 1
 
 
 def test_a_withdrawn_offer_goes_to_the_next(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
     with pytest.raises(NotFound):
-        dispatch.withdraw_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
-    dispatch.withdraw_offer(offer_no=offer.offer_no, staff=world.operator, at=at)
+        offers.withdraw_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+    offers.withdraw_offer(offer_no=offer.offer_no, staff=world.operator, at=at)
     relay_all(at)
     assert Offer.objects.get(state="pending").dealer == world.neighbour
     assert list(Dealer.objects.order_by("code").values_list("refused_count", flat=True)) == [0, 0]
@@ -266,13 +268,13 @@ def test_a_cancel_before_the_answer_ends_everything(world: World, relay_all: Rel
     )
     assert world.held() == [0, 0, 0]
     with pytest.raises(OfferGone, match="已撤回"):
-        dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+        offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
     assert FulfillmentOrder.objects.get().state == "cancelled"
 
 
 def test_a_cancel_after_the_answer_asks_the_dealer(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
-    dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+    offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
     closed_at_source(offer.work.order, at)
     relay_all(at)
     offer.refresh_from_db()
@@ -304,7 +306,7 @@ def test_a_new_address_is_decided_anew(world: World, relay_all: Relay, at: datet
 
 def test_a_new_address_after_the_answer_needs_a_person(world: World, relay_all: Relay, at: datetime) -> None:
     offer = opened(world, relay_all, at)
-    dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+    offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
     amended(offer.work.order, at)
     relay_all(at)
     assert OrderHold.objects.get().reason == "amended"
@@ -428,7 +430,7 @@ def test_a_dealer_with_two_places_is_not_asked_twice(world: World, relay_all: Re
     make_level(make_node(world.home, code="N-D001-2"), world.sofa)
     forget()
     offer = opened(world, relay_all, at)
-    dispatch.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="too_far", at=at)
+    offers.decline_offer(offer_no=offer.offer_no, staff=world.owner, reason="too_far", at=at)
     relay_all(at)
     asked = list(Offer.objects.order_by("round").values_list("dealer__code", flat=True))
     assert asked == ["D001", "D002"]
@@ -448,7 +450,7 @@ def test_nobody_is_asked_twice_and_a_rung_has_its_limit(
     moment = at
     while offer := Offer.objects.filter(state="pending").first():
         moment = offer.expires_at
-        assert dispatch.expire_due(at=moment) == 1
+        assert offers.expire_due(at=moment) == 1
         relay_all(moment)
     work = FulfillmentOrder.objects.get()
     assert (work.state, work.node, Offer.objects.count()) == ("accepted", world.hq_node, asked)

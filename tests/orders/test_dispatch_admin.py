@@ -8,8 +8,9 @@ from django.test import Client
 from django.urls import path
 
 from orders.dispatch import actions as dispatch
-from orders.dispatch.admin import LadderPolicyAdmin, OfferAdmin
+from orders.dispatch.admin import LadderPolicyAdmin
 from orders.models import LadderPolicy, Offer
+from orders.placing.admin import OfferAdmin
 from tests.make import make_order, make_staff
 from tests.orders.dispatch_world import World, make_world
 

@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.dispatch.rules import (
-    DEFAULT_LADDER,
-    SHANGHAI,
-    LadderTerms,
-    choose_ladder,
-    deadline,
-    next_rung,
-    offer_actions,
-    summarise,
-)
+from orders.dispatch.rules import DEFAULT_LADDER, LadderTerms, choose_ladder, next_rung
 from orders.lifecycle.rules import LineToRoute
+from orders.offers.rules import SHANGHAI, deadline, offer_actions, summarise
 from orders.routing.rules import Rung
 
 NINE, NINE_PM = time(9), time(21)

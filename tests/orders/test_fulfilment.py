@@ -16,8 +16,8 @@ from oms_project.journal.models import Entry
 from oms_project.journal.subscription import Fact
 from oms_project.refusal import NotFound, Refusal, Stale
 from orders.fulfilment import actions, queries
-from orders.lifecycle.rules import work_actions
 from orders.models import Appointment, FulfillmentLine, FulfillmentOrder, Parcel, RedeemCode
+from orders.work.rules import work_actions
 from tests.make import make_dealer, make_level, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
 pytestmark = pytest.mark.django_db

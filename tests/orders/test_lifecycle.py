@@ -11,9 +11,14 @@ from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound, Refusal, Stale
 from orders.catalogue.rules import Part
 from orders.lifecycle import actions as lifecycle
-from orders.lifecycle import queries, rules
+from orders.lifecycle import rules
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Receiver
 from orders.models import FulfillmentOrder, Order, OrderHold, OrderLine, Product, ProductPart, ReceiverReveal
+from orders.receivers import actions as receivers
+from orders.review import actions as review
+from orders.work import actions as work_actions
+from orders.work import queries
+from orders.work.rules import WORK_TRANSITIONS
 from tests.make import make_dealer, make_node, make_order, make_sku, make_staff, make_work
 
 pytestmark = pytest.mark.django_db
@@ -64,15 +69,15 @@ def test_every_reason_holds_at_once_and_the_last_release_sends_the_order_on(sofa
     assert held.state == "held"
     assert set(held.holds.values_list("reason", flat=True)) == {"remark", "sku", "address"}
     for reason in ("sku", "address"):
-        with pytest.raises(lifecycle.StillUnfixed):
-            lifecycle.release_hold(hold=held.holds.get(reason=reason), staff=staff, note="", at=at)
+        with pytest.raises(review.StillUnfixed):
+            review.release_hold(hold=held.holds.get(reason=reason), staff=staff, note="", at=at)
     assert held.holds.filter(released_at=None).count() == 3
 
-    lifecycle.release_hold(hold=held.holds.get(reason="remark"), staff=staff, note="已联系", at=at)
-    lifecycle.fix_address(order=held, division_code="320506", region="江苏省苏州市吴中区", staff=staff, at=at)
-    assert lifecycle.retry_review(order=held, staff=staff, at=at) is False
+    review.release_hold(hold=held.holds.get(reason="remark"), staff=staff, note="已联系", at=at)
+    review.fix_address(order=held, division_code="320506", region="江苏省苏州市吴中区", staff=staff, at=at)
+    assert review.retry_review(order=held, staff=staff, at=at) is False
     ProductPart.objects.create(product=Product.objects.create(code="??", name="新品"), sku=make_sku("NEW"), quantity=3)
-    assert lifecycle.retry_review(order=held, staff=staff, at=at) is True
+    assert review.retry_review(order=held, staff=staff, at=at) is True
     held.refresh_from_db()
     assert held.state == "placed"
     assert OrderLine.objects.get(sold_code="??").quantity == 3
@@ -121,13 +126,13 @@ STATES = [state.value for state in FulfillmentOrder.State]
 def test_work_moves_only_along_its_transitions(was, to, at):
     dealer = make_dealer()
     work = make_work(make_order(make_sku(), state="routed"), make_node(dealer), state=was)
-    if to in rules.WORK_TRANSITIONS[was]:
-        moved = lifecycle.move_work(work_id=work.pk, to=to, actor="test", at=at, version=1)
+    if to in WORK_TRANSITIONS[was]:
+        moved = work_actions.move_work(work_id=work.pk, to=to, actor="test", at=at, version=1)
         assert (moved.state, moved.version) == (to, 2)
         assert Entry.objects.filter(name="work.moved").get().payload["was"] == was
     else:
         with pytest.raises(Stale):
-            lifecycle.move_work(work_id=work.pk, to=to, actor="test", at=at)
+            work_actions.move_work(work_id=work.pk, to=to, actor="test", at=at)
         work.refresh_from_db()
         assert (work.state, work.version, Entry.objects.count()) == (was, 1, 0)
 
@@ -135,7 +140,7 @@ def test_work_moves_only_along_its_transitions(was, to, at):
 def test_a_stale_version_is_refused(at):
     work = make_work(make_order(make_sku()), make_node(make_dealer()), state="accepted", version=3)
     with pytest.raises(Stale):
-        lifecycle.move_work(work_id=work.pk, to="shipped", actor="test", at=at, version=2)
+        work_actions.move_work(work_id=work.pk, to="shipped", actor="test", at=at, version=2)
 
 
 def test_the_last_piece_of_work_completes_the_order(at):
@@ -143,10 +148,10 @@ def test_the_last_piece_of_work_completes_the_order(at):
     node = make_node(make_dealer())
     first, second = make_work(order, node, state="installed"), make_work(order, node, state="offered")
     OrderLine.objects.update(quantity=2)
-    lifecycle.move_work(work_id=first.pk, to="completed", actor="test", at=at)
+    work_actions.move_work(work_id=first.pk, to="completed", actor="test", at=at)
     order.refresh_from_db()
     assert order.state == "routed"
-    lifecycle.move_work(work_id=second.pk, to="cancelled", actor="test", at=at)
+    work_actions.move_work(work_id=second.pk, to="cancelled", actor="test", at=at)
     order.refresh_from_db()
     assert order.state == "completed"
     assert list(order.lines.values_list("fulfilled_quantity", "cancelled_quantity")) == [(1, 1), (1, 1)]
@@ -157,10 +162,10 @@ def test_a_cancelled_order_asks_the_dealer_who_accepted(at):
     node = make_node(make_dealer())
     open_work, accepted = make_work(order, node, state="offered"), make_work(order, node, state="accepted")
     OrderLine.objects.update(quantity=2)
-    assert lifecycle.cancel_works(order_id=order.pk, actor="test", at=at) == [open_work.fo_no]
+    assert work_actions.cancel_works(order_id=order.pk, actor="test", at=at) == [open_work.fo_no]
     accepted.refresh_from_db()
     assert accepted.state == "cancel_requested"
-    lifecycle.move_work(work_id=accepted.pk, to="cancelled", actor="test", at=at)
+    work_actions.move_work(work_id=accepted.pk, to="cancelled", actor="test", at=at)
     order.refresh_from_db()
     assert order.state == "cancelled"
 
@@ -181,7 +186,7 @@ def test_the_receiver_shows_only_to_the_dealer_who_accepted_and_every_look_is_lo
     owner, other = make_staff(dealer), make_staff(make_dealer())
 
     def look(staff):
-        return lifecycle.reveal_receiver(fo_no=work.fo_no, staff=staff, door="api", at=at)
+        return receivers.reveal_receiver(fo_no=work.fo_no, staff=staff, door="api", at=at)
 
     with pytest.raises(Refusal, match="接单后"):
         look(owner)
@@ -190,7 +195,7 @@ def test_the_receiver_shows_only_to_the_dealer_who_accepted_and_every_look_is_lo
             look(stranger)
     assert not ReceiverReveal.objects.exists()
 
-    lifecycle.move_work(work_id=work.pk, to="accepted", actor="test", at=at)
+    work_actions.move_work(work_id=work.pk, to="accepted", actor="test", at=at)
     assert look(owner) == Receiver("张三丰", "13800000001", "测试路1号")
     assert ReceiverReveal.objects.get().staff == owner
 

@@ -10,10 +10,13 @@ from django.urls import path
 from dealers.divisions import actions as divisions
 from dealers.models import Staff
 from inventory.models import Sku
+from orders.desk.admin import OrderAdmin
 from orders.lifecycle import actions as lifecycle
-from orders.lifecycle.admin import FulfillmentOrderAdmin, OrderAdmin, OrderHoldAdmin, ReceiverRevealAdmin
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, Receiver
 from orders.models import FulfillmentOrder, Order, OrderHold, Product, ProductPart, ReceiverReveal
+from orders.receivers.admin import ReceiverRevealAdmin
+from orders.review.admin import OrderHoldAdmin
+from orders.work.admin import FulfillmentOrderAdmin
 from tests.make import make_node, make_order, make_sku, make_staff, make_work
 
 urlpatterns = [path("admin/", admin.site.urls)]

@@ -16,8 +16,9 @@ from oms_project.journal.models import Entry
 from oms_project.journal.subscription import Fact
 from oms_project.refusal import Refusal
 from orders.dispatch import actions as dispatch
-from orders.dispatch import statements
 from orders.models import FulfillmentOrder, Offer
+from orders.offers import actions as offers
+from orders.offers import statements
 from tests.make import make_level, make_order, make_sku, make_staff
 from tests.orders.dispatch_world import World, forget, make_world, subscribed
 
@@ -40,11 +41,11 @@ def naive_accept(*, offer_no: str, staff: Staff, at: datetime, between: Callable
     with transaction.atomic():
         offer = Offer.objects.select_related("work__order").get(offer_no=offer_no)
         if offer.state != "pending":
-            raise dispatch.OfferGone
+            raise offers.OfferGone
         between()
         offer.state, offer.answered_by = "accepted", staff
         offer.save()
-        dispatch._tell_answer(offer, staff, at)
+        offers._tell_answer(offer, staff, at)
 
 
 def winners() -> list[dict[str, Any]]:
@@ -91,15 +92,15 @@ def test_read_then_save_lets_two_people_win(world: World, at: datetime) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_guard_lets_the_second_read_lose(world: World, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer, clerk, real = on_offer(world, at), make_staff(world.home, role="clerk"), dispatch._close
+    offer, clerk, real = on_offer(world, at), make_staff(world.home, role="clerk"), offers._close
 
     def outrun(*args: Any, **named: Any) -> bool:
-        monkeypatch.setattr(dispatch, "_close", real)
-        dispatch.accept_offer(offer_no=offer.offer_no, staff=clerk, at=at)
+        monkeypatch.setattr(offers, "_close", real)
+        offers.accept_offer(offer_no=offer.offer_no, staff=clerk, at=at)
         return real(*args, **named)
 
-    monkeypatch.setattr(dispatch, "_close", outrun)
-    answered = dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+    monkeypatch.setattr(offers, "_close", outrun)
+    answered = offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
     assert answered.answered_by == clerk
     assert [told["answered_by"] for told in winners()] == [clerk.name]
     assert FulfillmentOrder.objects.get().version == 2
@@ -107,15 +108,15 @@ def test_the_guard_lets_the_second_read_lose(world: World, at: datetime, monkeyp
 
 @pytest.mark.django_db(transaction=True)
 def test_a_cancel_between_look_and_answer_wins(world: World, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer, real = on_offer(world, at), dispatch._close
+    offer, real = on_offer(world, at), offers._close
 
     def outrun(*args: Any, **named: Any) -> bool:
         closed_at_source(offer, at)
         return real(*args, **named)
 
-    monkeypatch.setattr(dispatch, "_close", outrun)
-    answer = dispatch.accept_offer.__wrapped__  # without its transaction, which would undo the cancel run inside it
-    with transaction.atomic(), pytest.raises(dispatch.OfferGone, match="已撤回"):
+    monkeypatch.setattr(offers, "_close", outrun)
+    answer = offers.accept_offer.__wrapped__  # without its transaction, which would undo the cancel run inside it
+    with transaction.atomic(), pytest.raises(offers.OfferGone, match="已撤回"):
         answer(offer_no=offer.offer_no, staff=world.owner, at=at)
     offer.refresh_from_db()
     assert (offer.state, FulfillmentOrder.objects.get().state, world.held()) == ("withdrawn", "cancelled", [0, 0, 0])
@@ -126,7 +127,7 @@ def test_an_answer_just_before_the_cancel_becomes_a_request(world: World, at: da
     offer, real = on_offer(world, at), statements.withdraw_offers
 
     def outrun(*args: Any) -> Any:
-        dispatch.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
+        offers.accept_offer(offer_no=offer.offer_no, staff=world.owner, at=at)
         return real(*args)
 
     monkeypatch.setattr(statements, "withdraw_offers", outrun)
@@ -151,7 +152,7 @@ class TestThreads:
     def test_of_two_hundred_accepts_one_wins(self, world: World, at: datetime) -> None:
         offer, people = on_offer(world, at), [make_staff(world.home) for _ in range(ANSWERS)]
         results = at_once(
-            [lambda staff=staff: dispatch.accept_offer(offer_no=offer.offer_no, staff=staff, at=at) for staff in people]
+            [lambda staff=staff: offers.accept_offer(offer_no=offer.offer_no, staff=staff, at=at) for staff in people]
         )
         (winner,) = winners()
         assert {(result.state, result.answered_by.name) for result in results} == {("accepted", winner["answered_by"])}
@@ -165,9 +166,9 @@ class TestThreads:
             staff = people[number % len(people)]
             calls.append(
                 [
-                    lambda staff=staff: dispatch.accept_offer(offer_no=offer.offer_no, staff=staff, at=at),
-                    lambda staff=staff: dispatch.decline_offer(offer_no=offer.offer_no, staff=staff, reason="busy", at=at),
-                    lambda: dispatch.expire_due(at=offer.expires_at),
+                    lambda staff=staff: offers.accept_offer(offer_no=offer.offer_no, staff=staff, at=at),
+                    lambda staff=staff: offers.decline_offer(offer_no=offer.offer_no, staff=staff, reason="busy", at=at),
+                    lambda: offers.expire_due(at=offer.expires_at),
                     lambda: closed_at_source(offer, at),
                 ][(number + number // AT_ONCE) % 4]
             )
@@ -206,7 +207,7 @@ class TestThreads:
         forget()
         fresh = [make_order(*baskets[number % 4], division_code=("320507", "320506")[number % 8 // 4]).pk for number in range(40)]
         over = Offer.objects.get(work__order_id=refused[0]).expires_at
-        assert dispatch.expire_due(at=over) == 40
+        assert offers.expire_due(at=over) == 40
         told = Entry.objects.filter(name="offer.closed").order_by("-id")
         facts = [Fact(entry.pk, entry.name, entry.subject, "", entry.payload, at) for entry in told]
         calls: list[Callable[[], Any]] = []

@@ -1,0 +1,65 @@
+"""The SQL that opens work: one statement for any number of pieces, both databases."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection
+
+from oms_project.journal.statements import insert_of, rows_of
+from orders.work.rules import NewWork, short_no
+
+_WORK = {
+    "fo_no": "text",
+    "order_id": "bigint",
+    "node_id": "bigint",
+    "dealer_id": "bigint",
+    "state": "text",
+    "short_no": "integer",
+    "needs_install": "boolean",
+    "paid_fen": "bigint",
+    "summary": "text",
+    "opened_at": "timestamptz",
+    "accepted_at": "timestamptz",
+    "moved_at": "timestamptz",
+}
+_WORK_LINE = {"order_line_id": "bigint", "sku_id": "bigint", "quantity": "integer"}
+
+
+def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int]:
+    """Insert pieces of work with their lines; fo_no → id."""
+    is_postgres = connection.vendor == "postgresql"
+    rows = [
+        (
+            work.fo_no,
+            work.order_id,
+            work.node_id,
+            work.dealer_id,
+            work.state,
+            short_no(work.fo_no),
+            work.needs_install,
+            work.paid_fen,
+            work.summary,
+            opened_at,
+            work.accepted_at,
+            opened_at,
+        )
+        for work in works
+    ]
+    lines = [(work.fo_no, *line) for work in works for line in work.lines]
+    insert, values = insert_of("orders_fulfillmentorder", _WORK, rows, {"version": "1"})
+    insert += " RETURNING id, fo_no"
+    if lines and is_postgres:
+        given, more = rows_of({"fo_no": "text"} | _WORK_LINE, lines)
+        insert = (
+            f"WITH w AS ({insert}), l AS (INSERT INTO orders_fulfillmentline (work_id, {', '.join(_WORK_LINE)}) "
+            f"SELECT w.id, {', '.join(f'v.{name}' for name in _WORK_LINE)} FROM {given} JOIN w ON w.fo_no = v.fo_no) "
+            "SELECT id, fo_no FROM w"
+        )
+        values = [*values, *more]
+    with connection.cursor() as cursor:
+        cursor.execute(insert, values)
+        ids = {fo_no: work_id for work_id, fo_no in cursor.fetchall()}
+        if lines and not is_postgres:
+            known = [(ids[fo_no], *line) for fo_no, *line in lines]
+            cursor.execute(*insert_of("orders_fulfillmentline", {"work_id": "bigint"} | _WORK_LINE, known))
+    return ids
