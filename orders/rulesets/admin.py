@@ -12,9 +12,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from dealers.models import Staff
 from oms_project.readonly import InWords
@@ -55,6 +57,7 @@ MADE = [
     ("published_by", "published_at"),
     "retired_at",
 ]
+NARROWEST = {"style": "min-width: 8rem"}
 _NAMES_A_ROW = {"promise": ("promises", PromiseClass), "group": ("groups", NodeGroup)}
 
 
@@ -68,12 +71,15 @@ class InYuanAndCodes:
             return YuanField(label=f"{db_field.verbose_name}（元）", help_text=db_field.help_text)
         if name in _NAMES_A_ROW and isinstance(self, ModelAdmin | StackedInline | TabularInline):
             choices = [("", "不限" if name == "group" else "不填"), *_rows_named(request, *_NAMES_A_ROW[name])]
-            widget = UnfoldAdminSelectWidget(choices=choices)
+            widget = UnfoldAdminSelectWidget(choices=choices, attrs=NARROWEST)
             return forms.ChoiceField(choices=choices, widget=widget, required=False, **about)
         if vocabulary := VOCABULARIES.get(name):
-            field = CodesField if db_field.get_internal_type() == "JSONField" else CodeField
-            return field(vocabulary=vocabulary, required=not db_field.blank, **about)
-        return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+            made = CodesField if db_field.get_internal_type() == "JSONField" else CodeField
+            return made(vocabulary=vocabulary, required=not db_field.blank, **about)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if db_field.choices and field:
+            field.widget.attrs |= NARROWEST
+        return field
 
 
 def _rows_named(request: HttpRequest, prefix: str, model: Any) -> list[tuple[str, str]]:
@@ -178,6 +184,11 @@ class RuleSetAdmin(InYuanAndCodes, InWords, ModelAdmin):
     list_before_template = "rulesets/new.html"
     change_form_outer_before_template = "rulesets/buttons.html"
     change_form_outer_after_template = "rulesets/sections.html"
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "note":
+            kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 3})
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A draft is made by a button, from another set or empty."""
@@ -326,8 +337,8 @@ class RuleSetAdmin(InYuanAndCodes, InWords, ModelAdmin):
         return TemplateResponse(request, f"rulesets/{name}.html", known)
 
     @admin.display(description="说明")
-    def note_shown(self, found: RuleSet) -> str:
-        return found.note[:30] or "—"
+    def note_shown(self, found: RuleSet) -> SafeString:
+        return format_html('<span class="block min-w-40">{}</span>', found.note[:40] or "—")
 
 
 def _staff(request: HttpRequest) -> Staff:

@@ -16,7 +16,7 @@ class YuanField(forms.Field):
     """An amount that is written in 元 and kept in fen; never a float in between."""
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("widget", UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}))
+        kwargs.setdefault("widget", UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "style": "min-width: 5rem"}))
         super().__init__(**kwargs)
 
     def prepare_value(self, value: Any) -> Any:
@@ -39,7 +39,7 @@ class CodesField(forms.Field):
     """A list of codes, written with commas or line breaks between them; what nobody knows is named."""
 
     def __init__(self, *, vocabulary: Vocabulary, **kwargs: Any) -> None:
-        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 1}))
+        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 1, "style": "min-width: 12rem"}))
         super().__init__(**kwargs)
         self.vocabulary = vocabulary
 
@@ -65,7 +65,7 @@ class CodeField(CodesField):
     """The same for one code, or none."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(widget=UnfoldAdminTextInputWidget(), **kwargs)
+        super().__init__(widget=UnfoldAdminTextInputWidget(attrs={"style": "min-width: 10rem"}), **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         return "、".join(self.vocabulary.tell([value])) if isinstance(value, str) and value else value

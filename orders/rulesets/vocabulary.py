@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from dealers.divisions import queries as divisions
-from dealers.divisions.gazetteer import CITY, FORMER, PROVINCE
+from dealers.divisions.gazetteer import CITY, COUNTY, FORMER, PROVINCE
 from dealers.models import Dealer
 from inventory.models import Node, Sku
 from orders.intake.models import ChannelAccount
@@ -58,20 +58,16 @@ def _read_divisions(items: Collection[str]) -> dict[str, list[str]]:
 
 
 def _division(item: str) -> list[str]:
-    """The code of a division that is written as a code or as a name that only one province, city or county has."""
+    """The code of a division that is written as a code, or as the name of one province, else of one city, else of one county."""
     known = divisions.gazetteer()
     if _DIGITS.fullmatch(item):
         return [item] * (not known.units or item.ljust(6, "0") in known.units)
     name = known.names.get(item)
-    if name is None:
-        return []
-    for senses in (name.above, name.counties):
-        units = {sense.unit.code: sense.unit for sense in senses if sense.kind < FORMER and sense.unit.is_current}
-        if len(units) == 1:
-            [unit] = units.values()
-            return [unit.code[: {PROVINCE: 2, CITY: 4}.get(unit.level, 6)]]
-        if units:
-            return []
+    meant = [sense.unit for sense in (*name.above, *name.counties) if sense.kind < FORMER] if name else []
+    for level, digits in ((PROVINCE, 2), (CITY, 4), (COUNTY, 6)):
+        codes = {unit.code[:digits] for unit in meant if unit.level == level and unit.is_current}
+        if codes:
+            return list(codes) if len(codes) == 1 else []
     return []
 
 
@@ -118,7 +114,7 @@ def _read_groups(items: Collection[str]) -> dict[str, list[str]]:
     return {item: [item] * bool(_CODE.fullmatch(item)) for item in items}
 
 
-DIVISIONS = Vocabulary("地区", _read_divisions, _tell_divisions)
+DIVISIONS = Vocabulary("地区（有重名的请填代码）", _read_divisions, _tell_divisions)
 GROUPS = Vocabulary("分组编码", _read_groups)
 VOCABULARIES: dict[str, Vocabulary] = {
     "channels": _of_words("渠道", dict(ChannelAccount.Channel.choices)),

@@ -83,16 +83,38 @@ def tables_of(found: RuleSet) -> list[dict[str, Any]]:
     tables: list[dict[str, Any]] = [{"title": OTHERS, "headers": ["条款", "内容"], "rows": terms}]
     for section in SECTIONS:
         rows = rows_of(found, section)
-        cells = {field: [told(row, field) for row in rows] for field in own_fields(section)}
-        shown = {field: told_ones for field, told_ones in cells.items() if any(told != NOTHING for told in told_ones)}
-        tables.append(
-            {
-                "title": str(section._meta.verbose_name),
-                "headers": [str(field.verbose_name) for field in shown],
-                "rows": [list(row) for row in zip(*shown.values(), strict=True)],
-            }
-        )
+        table = _rules_table(rows) if section is OrderRule else _plain_table(section, rows)
+        tables.append({"title": str(section._meta.verbose_name), **table})
     return tables
+
+
+def _rules_table(rows: Sequence[OrderRule]) -> dict[str, Any]:
+    """Order rules have too many columns for a table: their conditions and terms are told in two cells."""
+    terms = {field.name for field in Terms._meta.fields}
+    conditions = [field for field in own_fields(OrderRule) if field.name not in {*terms, "name", "position"}]
+    return {
+        "headers": ["顺序", "名称", "哪些订单", "条款"],
+        "rows": [
+            [str(row.position), row.name, _sentence(row, conditions) or "全部", _sentence(row, Terms._meta.fields)]
+            for row in rows
+        ],
+    }
+
+
+def _plain_table(section: type[models.Model], rows: Sequence[models.Model]) -> dict[str, Any]:
+    cells = {field: [told(row, field) for row in rows] for field in own_fields(section)}
+    shown = {field: words for field, words in cells.items() if set(words) - {NOTHING}}
+    return {
+        "headers": [str(field.verbose_name) for field in shown],
+        "rows": [list(row) for row in zip(*shown.values(), strict=True)],
+    }
+
+
+def _sentence(row: models.Model, fields: Iterable[Any]) -> str:
+    """What a row says, field by field; what is empty, or not the case, goes without saying."""
+    said = (field for field in fields if field.choices or getattr(row, field.name) is not False)
+    parts = ((str(field.verbose_name), told(row, field)) for field in said)
+    return "；".join(f"{name} {words}" for name, words in parts if words != NOTHING)
 
 
 def rows_of(found: RuleSet, section: type[models.Model]) -> list[Any]:
@@ -134,5 +156,4 @@ def _by_key(rows: Sequence[Any], names: Sequence[str]) -> Mapping[tuple[Any, ...
 
 
 def _whole(row: models.Model) -> str:
-    parts = ((str(field.verbose_name), told(row, field)) for field in own_fields(type(row)))
-    return "；".join(f"{name} {words}" for name, words in parts if words != NOTHING)
+    return _sentence(row, own_fields(type(row)))
