@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.forms import BooleanField
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -36,8 +37,9 @@ def filled(page: Any) -> dict[str, Any]:
     parts = [page.context["adminform"].form]
     for inline in page.context["inline_admin_formsets"]:
         parts += [inline.formset.management_form, *inline.formset.forms]
-    values = {field.html_name: field.value() for part in parts for field in part}
-    return {name: "" if value is None else value for name, value in values.items() if value is not False}
+    fields = [field for part in parts for field in part]
+    ticked = {field.html_name: field.value() for field in fields if not isinstance(field.field, BooleanField) or field.value()}
+    return {name: "" if value is None else value for name, value in ticked.items()}
 
 
 def rows() -> list[tuple[str, Any]]:
