@@ -12,7 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from oms_project.journal.models import Entry
 from orders.models import FreightRate, NodeGroup, OrderRule, PromiseClass, RuleSet
 from orders.rulesets import actions
-from orders.rulesets.admin import INLINES, RuleSetAdmin
+from orders.rulesets.admin import RuleSetAdmin
+from orders.rulesets.inlines import INLINES
 from orders.rulesets.models import SECTIONS
 from tests.make import make_staff
 from tests.orders.rulesets_world import World, make_world
