@@ -33,11 +33,13 @@ from orders.fulfilment import queries as fulfilment
 from orders.offers import actions as offer_actions
 from orders.offers import queries as offers
 from orders.receivers import actions as receivers
+from orders.routing import queries as routing
 
 EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "installer"})
 ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
 WORKING = frozenset({"admin", "operator", "owner", "clerk", "installer"})
 COUNTING = frozenset({"admin", "finance", "owner"})
+ASKING = frozenset({"owner", "clerk"})
 
 
 class Door(APIView):
@@ -180,6 +182,15 @@ class DeclineOffer(OneOffer):
     @extend_schema(request=shapes.DeclineInput, responses=shapes.OfferRecord, summary="拒单")
     def post(self, request: Request, offer_no: str) -> Response:
         return self.answer(offer_actions.decline_offer, offer_no, shapes.DeclineInput)
+
+
+class WhyNotMe(Door):
+    roles = ASKING
+
+    @extend_schema(responses=shapes.WhyNotRecord(many=True), summary="为什么没派给我（本辖区或曾派给我的订单）")
+    def get(self, request: Request, order_no: str) -> Response:
+        told = routing.why_not_me(staff=self.staff, order_no=order_no)
+        return Response(shapes.WhyNotRecord(told, many=True).data)
 
 
 class Works(Door):
