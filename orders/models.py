@@ -7,7 +7,7 @@ from orders.intake.models import ChannelAccount, SourceMessage
 from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
 from orders.offers.models import Offer
 from orders.receivers.models import ReceiverReveal
-from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.routing.models import RoutingDecision
 from orders.rulesets.models import (
     AgeingCredit,
     DealerQuota,
@@ -27,7 +27,6 @@ __all__ = [
     "ChannelAccount",
     "DealerQuota",
     "FreightRate",
-    "FreightTemplate",
     "FulfillmentLine",
     "FulfillmentOrder",
     "InstallRate",
@@ -47,7 +46,6 @@ __all__ = [
     "RedeemCode",
     "Refund",
     "RoutingDecision",
-    "RoutingPolicy",
     "RuleSet",
     "ShipCalendar",
     "SourceMessage",

@@ -30,7 +30,6 @@ from oms_project.journal.models import Delivery, Entry
 from orders.models import (
     Appointment,
     ChannelAccount,
-    FreightTemplate,
     FulfillmentOrder,
     LadderPolicy,
     LadderStep,
@@ -43,7 +42,6 @@ from orders.models import (
     RedeemCode,
     Refund,
     RoutingDecision,
-    RoutingPolicy,
     RuleSet,
     SourceMessage,
 )
@@ -136,8 +134,6 @@ def _work(n: int, work: FulfillmentOrder, staff: Staff, at: datetime) -> None:
 
 
 def _terms(n: int, staff: Staff, at: datetime) -> None:
-    RoutingPolicy.objects.create(name=f"策略{n}")
-    FreightTemplate.objects.create(node_kind=f"kind{n}", first_fen=1500, step_fen=100)
     rules = RuleSet.objects.create(name=f"规则{n}", version=n + 1, created_at=at, created_by=staff)
     rulesets_world.fill(rules)
     ladder = LadderPolicy.objects.create(name=f"阶梯{n}")

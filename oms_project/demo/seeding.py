@@ -17,7 +17,6 @@ from orders.models import (
     ChannelAccount,
     DealerQuota,
     FreightRate,
-    FreightTemplate,
     InstallRate,
     LadderPolicy,
     LadderStep,
@@ -26,7 +25,6 @@ from orders.models import (
     Product,
     ProductPart,
     PromiseClass,
-    RoutingPolicy,
     RuleSet,
     ShipCalendar,
 )
@@ -168,21 +166,6 @@ def _staff(dealers: list[Dealer]) -> None:
 
 
 def _rules(at: datetime) -> None:
-    RoutingPolicy.objects.create(name="默认路由策略", is_published=True)
-    FreightTemplate.objects.bulk_create(
-        [
-            FreightTemplate(
-                node_kind="hq", first_fen=3500, step_fen=260, km_fen=0, install_fen=12000, base_days=2, km_per_day=700
-            ),
-            FreightTemplate(node_kind="region", first_fen=2600, step_fen=200, km_fen=1, install_fen=11000, km_per_day=600),
-            FreightTemplate(
-                node_kind="dealer", first_fen=1500, step_fen=60, km_fen=150, install_fen=6500, km_per_day=400, max_km=800
-            ),
-            FreightTemplate(
-                node_kind="store", first_fen=1800, step_fen=80, km_fen=200, install_fen=7500, km_per_day=300, max_km=300
-            ),
-        ]
-    )
     ladder = LadderPolicy.objects.create(name="默认派单阶梯", priority=10)
     LadderStep.objects.bulk_create(
         [
