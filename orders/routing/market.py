@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
-from orders.routing.partition import EXACT_UNITS, UNREACHABLE, indexes_of
+from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, indexes_of
 from orders.routing.plans import OURS, kept_together, units_of
 from orders.routing.rules import NEVER, Rung, hq_ladder
 from orders.routing.table import Candidate, Installs, RoutingTable, Tariff
@@ -234,7 +234,7 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms, on: Order
         rankings=rankings,
         waived=[UNREACHABLE] * len(units) if terms.is_whole else worth,
         unserved=(unserved_fen, ()),
-        limit_fen=UNREACHABLE if terms.is_whole else unserved_fen,
+        limit_fen=BEYOND if terms.is_whole else unserved_fen,
         split_fee_fen=on.split_fee_fen,
         most_packages=on.max_packages,
         credits=mine_of,

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 EXACT_UNITS = 8
 UNREACHABLE = 1 << 60
+BEYOND = UNREACHABLE >> 1  # whatever costs so much has something unreachable in it, whatever the credits
 What = TypeVar("What")
 Offers = Sequence[tuple[int, int, What]]  # the packages that one place may pack: (mask, price with the split fee, what it is)
 

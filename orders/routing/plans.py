@@ -303,14 +303,21 @@ def _greedy(load: Load, allowed: Sequence[Able]) -> Plan | None:
     Where that takes too many packages, the places that can do most are taken first.
     """
     full = load.full
-    scarce_first = sorted(indexes_of(full), key=lambda unit: (sum(each.mask >> unit & 1 for each in allowed), unit))
-    found = _grown(load, allowed, scarce_first) or _grown(load, _widest(load, allowed), scarce_first)
+    found = _grown(load, allowed)
+    if found is None and load.most_packages:
+        few = _widest(load, allowed)
+        found = _grown(load, few)
     whole = [each for each in allowed if each.covered == full]
     if whole:
         alone = min(whole, key=lambda each: each.entry["cost_fen"])
         if found is None or alone.entry["cost_fen"] <= found[0]:
             return [(alone.candidate, full)]
     return found[1] if found else None
+
+
+def _scarce_first(load: Load, allowed: Sequence[Able]) -> list[int]:
+    """The units, those first that the fewest places can do."""
+    return sorted(indexes_of(load.full), key=lambda unit: (sum(each.mask >> unit & 1 for each in allowed), unit))
 
 
 def _widest(load: Load, allowed: Sequence[Able]) -> list[Able]:
@@ -324,11 +331,12 @@ def _widest(load: Load, allowed: Sequence[Able]) -> list[Able]:
     return [each for each in allowed if any(each is other for other in chosen)]
 
 
-def _grown(load: Load, allowed: Sequence[Able], scarce_first: Sequence[int]) -> tuple[int, Plan] | None:
+def _grown(load: Load, allowed: Sequence[Able]) -> tuple[int, Plan] | None:
+    """Unit by unit, each where it adds least; None where one finds no place."""
     masks: dict[int, int] = {}
     costs: dict[int, int] = {}
     works: dict[int, int] = {}
-    for unit in scarce_first:
+    for unit in _scarce_first(load, allowed):
         choice: tuple[int, int, int] | None = None
         for number, each in enumerate(allowed):
             wider, dealer_id = masks.get(number, 0) | 1 << unit, each.candidate.node.dealer_id or OURS

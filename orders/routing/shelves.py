@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot
-from orders.routing.partition import EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
+from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
 
 ANY_NUMBER = 1 << 40
 Choice = tuple[int, Spot]  # what it costs with prices, and the place
@@ -149,7 +149,7 @@ class Shelves:
             best.append(found[0] if found else UNREACHABLE)
             spots.append(found[1] if found else None)
         total, masks = cheapest_partition(best, lot.split_fee_fen, lot.waived, lot.most_packages)
-        if total >= UNREACHABLE:
+        if total >= BEYOND:
             return lot.unserved
         parcels = tuple(_parcel(mask, spot) for mask in masks if (spot := spots[mask]) is not None)
         return (total, parcels) if len(parcels) < 2 or not self._overdraws(parcels) else self._by_place(lot, rankings)
@@ -180,26 +180,40 @@ class Shelves:
         return best
 
     def _many(self, lot: Lot, rung: int) -> Plan:
-        """Many units: the scarcest first, each where it adds least; or all in one place if that is cheaper."""
-        held: dict[int, Parcel] = {}
-        costs: dict[int, int] = {}
-        left_out = 0
+        """Many units: the scarcest first, each where it adds least; or all in one place if that is cheaper.
+
+        Where that takes too many packages, the places that can do most are taken first.
+        """
         offers = [
             [spot for spot in lot.ranking_of(1 << unit, rung) if self.has(spot, lot.needs_of(1 << unit))]
             for unit in range(len(lot.units))
         ]
+        total, parcels = self._grown(lot, rung, offers)
+        if total >= BEYOND and lot.most_packages:
+            few = _widest(offers, lot.full, lot.most_packages)
+            total, parcels = self._grown(lot, rung, [[spot for spot in spots if spot[2] in few] for spots in offers])
+        alone = (self._dearest_aside if self.prices is not None else self._first)(
+            lot.ranking_of(lot.full, rung), lot.needs_of(lot.full), total + 1
+        )
+        if alone:
+            return alone[0], (_parcel(lot.full, alone[1]),)
+        return (total, parcels) if parcels and total < BEYOND else lot.unserved
+
+    def _grown(self, lot: Lot, rung: int, offers: Sequence[Ranking]) -> Plan:
+        """Unit by unit from the offers for each; what nobody can take for less than its worth stays behind."""
+        held: dict[int, Parcel] = {}
+        costs: dict[int, int] = {}
+        left_out = 0
         for unit in sorted(range(len(lot.units)), key=lambda unit: (len(offers[unit]), unit)):
             choice: tuple[int, Parcel, int] | None = None
             for _, _, node_id, dealer_id in sorted(offers[unit], key=lambda spot: spot[1]):
                 before = held.get(node_id)
                 wider = (before[0] if before else 0) | 1 << unit
                 works = sum(parcel[2] == dealer_id for parcel in held.values())
+                if not before and (works >= self.room[dealer_id] or len(held) == lot.most_packages):
+                    continue
                 spot = next((spot for spot in lot.ranking_of(wider, rung) if spot[2] == node_id), None)
-                if (
-                    spot is None
-                    or not self.has(spot, lot.needs_of(wider))
-                    or (not before and (works >= self.room[dealer_id] or len(held) == lot.most_packages))
-                ):
+                if spot is None or not self.has(spot, lot.needs_of(wider)):
                     continue
                 cost = spot[0] + (self.prices.of(node_id, dealer_id, lot.needs_of(wider)) if self.prices is not None else 0)
                 added = cost - costs[node_id] if before else cost + (lot.split_fee_fen if held else 0)
@@ -210,13 +224,21 @@ class Shelves:
             else:
                 _, parcel, costs[parcel[1]] = choice
                 held[parcel[1]] = parcel
-        total = sum(costs.values()) + lot.split_fee_fen * max(0, len(costs) - 1) + left_out
-        alone = (self._dearest_aside if self.prices is not None else self._first)(
-            lot.ranking_of(lot.full, rung), lot.needs_of(lot.full), total + 1
-        )
-        if alone:
-            return alone[0], (_parcel(lot.full, alone[1]),)
-        return (total, tuple(held.values())) if held and total < UNREACHABLE else lot.unserved
+        return sum(costs.values()) + lot.split_fee_fen * max(0, len(costs) - 1) + left_out, tuple(held.values())
+
+
+def _widest(offers: Sequence[Ranking], full: int, most: int) -> set[int]:
+    """At most so many places, each the one that can do most of what is left; of equals the lower code."""
+    able: dict[tuple[int, int], int] = {}
+    for unit, spots in enumerate(offers):
+        for spot in spots:
+            able[spot[1], spot[2]] = able.get((spot[1], spot[2]), 0) | 1 << unit
+    chosen: set[int] = set()
+    for _ in range(most if able else 0):
+        place = max(sorted(able), key=lambda each: (able[each] & full).bit_count())
+        chosen.add(place[1])
+        full &= ~able[place]
+    return chosen
 
 
 def _parcel(mask: int, spot: Spot) -> Parcel:
