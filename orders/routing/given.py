@@ -45,7 +45,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise GivenError(f"{next(name for name in names if names.count(name) > 1)}：字段重复")
+        raise GivenError(f"{next(name for name in names if names.count(name) > 1)[:64]}：字段重复")
     return found
 
 
@@ -61,7 +61,7 @@ class Given:
             raise GivenError(f"{self.at(unknown[0])}：未知字段")
 
     def at(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
+        return f"{self.path}.{name[:64]}" if self.path else name[:64]
 
     def has(self, name: str) -> bool:
         return name in self.value
@@ -107,7 +107,7 @@ class Given:
         found = self.value.get(name, {})
         if not isinstance(found, dict):
             raise GivenError(f"{self.at(name)}：应为对象")
-        return ((key, value, f"{self.at(name)}.{key}") for key, value in found.items())
+        return ((key, value, f"{self.at(name)}.{key[:64]}") for key, value in found.items())
 
 
 def text(value: Any, path: str, pattern: re.Pattern[str] = CODE) -> str:

@@ -1,7 +1,8 @@
 """The orders of one batch, prepared so that the same question can be asked thousands of times. Pure.
 
-Places are ranked once per area and weight of goods; a question then walks down a short list until
-it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as for one decision.
+An order that is asked about often remembers who had its goods when all was on the shelves, cheapest
+first; a question then walks down a short list until it meets somebody who still has them. Costs are
+those of `Candidate.cost_fen`, as for one decision.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -45,7 +45,7 @@ def book(given: Given, rules: Given) -> RuleBook:
     given.of("freight")
     freight, installs = [], []
     for kind, value, path in given.pairs("freight"):
-        freight.append(rule(FreightRate, value, path, also=("install_fen",), where=Where(kind=kind)))
+        freight.append(rule(FreightRate, value, path, also=("install_fen",), where=Where(kind=text(kind, path))))
         fee_fen = Given(value, path, value).whole("install_fen", 0, MOST_FEN, 0)
         installs.append(InstallRate(Where(kind=kind), "", fee_fen))
         _check_rate(freight[-1], path)
