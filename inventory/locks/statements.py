@@ -121,7 +121,8 @@ def lower_locks(losses: Mapping[Move, int], at: datetime) -> None:
             "quantity = CASE WHEN quantity > d.units THEN quantity - d.units ELSE quantity END, "
             "state = CASE WHEN quantity > d.units THEN 'open' ELSE 'released' END, "
             f"closed_at = CASE WHEN quantity > d.units THEN NULL ELSE {'%s::timestamptz' if _is_postgres() else '%s'} END "
-            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no AND inventory_reservation.level_id + 0 = d.level_id",
+            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no "
+            "AND inventory_reservation.level_id + 0 = d.level_id",
             [*_flat((*move, units) for move, units in losses.items()), _when(at)],
         )
 
