@@ -3,7 +3,8 @@
 Lock order: Order, then Offer, then work, then stock levels.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -23,13 +24,14 @@ from orders.offers.rules import Planned
 from orders.review import actions as review
 from orders.routing import actions as routing_actions
 from orders.routing import queries as routing
-from orders.routing.rules import Decision, decide
+from orders.routing.rules import Decision
 from orders.work import actions as work_actions
 from orders.work.models import FulfillmentOrder
 from orders.work.queries import as_orders
 
 ACTOR = "system:dispatch"
 ROUNDS = 3
+BATCH_SECONDS = 0.5  # for the orders of a batch to make way for each other
 RETRY_CHUNK, RETRY_LIMIT = 100, 1000
 Saved = tuple[OrderToRoute, Decision, str, int]
 
@@ -58,24 +60,24 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
 
 
 def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, Decision], dict[int, list[Planned]]]:
-    """Decide orders one after another on one stock snapshot and hold what they want, all together.
+    """Decide orders on one stock snapshot and hold what they want, all together.
 
-    An order any of whose bills another worker outran gives back its other bills and is decided
-    again on fresh stock, up to three times.
+    Several orders are decided together. An order any of whose bills another worker outran gives
+    back its other bills and is decided again by itself on fresh stock, up to three times in all.
     """
     table = routing.routing_table(at)
+    ladders = {order.channel: queries.ladder_for(order.channel) for order in orders}
     decisions: dict[int, Decision] = {}
     planned: dict[int, list[Planned]] = {}
     todo = list(orders)
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         stock = queries.stock_for(todo, table, at)
-        tried: dict[int, list[Planned]] = {}
-        for order in todo:
-            ladder, seen = queries.ladder_for(order.channel), stock.view(order.claims)
-            decision = decisions[order.order_id] = decide(order, table, seen, ladder=ladder, refused=frozenset(), at=at)
-            if decision.is_routable:
-                tried[order.order_id] = rules.plan_works(order, decision, ladder)
-                rules.take(stock, tried[order.order_id])
+        if number == 0 and len(todo) > 1:
+            found = rules.decide_together(todo, table, stock, ladders, at, _for_seconds(BATCH_SECONDS))
+        else:
+            found = rules.decide_in_turn(todo, table, stock, ladders, at)
+        decisions |= {key: decision for key, (decision, _) in found.items()}
+        tried = {key: works for key, (_, works) in found.items() if works}
         wants = rules.wants_of(work for works in tried.values() for work in works)
         held = reservations.hold(wants=wants, at=at) if wants else frozenset()
         wanted = {want.bill for want in wants}
@@ -89,6 +91,11 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     for order in todo:
         decisions[order.order_id] = rules.taken_meanwhile(decisions[order.order_id])
     return decisions, planned
+
+
+def _for_seconds(seconds: float) -> Callable[[], bool]:
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() < until
 
 
 def _open(

@@ -1,16 +1,22 @@
 """Who is asked next, and what a decision becomes. Plain values, no database."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from inventory.reservations.rules import Shelf, Want, demands_of
+from oms_project.money import yuan
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import Planned
-from orders.routing.rules import Decision, RoutingTable, Rung, decide
+from orders.routing.batch import QUICK, Move, route_batch
+from orders.routing.market import BatchTerms, OpenOrder
+from orders.routing.rules import Decision, RoutingTable, Rung, decide, decided_as
 
 HQ = "hq"
+Ladders = Mapping[str, tuple[Rung, ...]]  # by channel
+Decided = tuple[Decision, list[Planned]]
 DEFAULT_LADDER = (Rung(1, "territory", 60, 2), Rung(2, "neighbour", 60, 2), Rung(3, HQ, 60, 1))
+RUNG_FEN = BatchTerms().rung_fen
 TAKEN_MEANWHILE = "库存被同时下单的订单占用"
 
 
@@ -63,6 +69,76 @@ def next_rung(ladder: Sequence[Rung], asked: Mapping[int, int]) -> tuple[Rung, .
     `asked` counts the offers made so far per rung position. HQ's own rung is never used up.
     """
     return tuple(rung for rung in ladder if rung.target == HQ or asked.get(rung.position, 0) < rung.max_offers)
+
+
+def decide_in_turn(
+    orders: Iterable[OrderToRoute], table: RoutingTable, shelves: Shelf, ladders: Ladders, at: datetime
+) -> dict[int, Decided]:
+    """What becomes of each order when one after another chooses; what they want is counted off the shelves."""
+    found: dict[int, Decided] = {}
+    for order in orders:
+        ladder = ladders[order.channel]
+        decision = decide(order, table, shelves.view(order.claims), ladder=ladder, refused=frozenset(), at=at)
+        found[order.order_id] = decision, plan_works(order, decision, ladder)
+        take(shelves, found[order.order_id][1])
+    return found
+
+
+def decide_together(
+    orders: Iterable[OrderToRoute],
+    table: RoutingTable,
+    shelves: Shelf,
+    ladders: Ladders,
+    at: datetime,
+    keeps_going: Callable[[], bool],
+) -> dict[int, Decided]:
+    """The same for orders that make way for each other while that makes all of them cheaper.
+
+    Buyers who may draw from the same locks see the same stock, so they are one batch; batches
+    choose one after another. Each decision has the whole trace, and why it is not the first choice.
+    """
+    batches: dict[tuple[str, ...], list[OrderToRoute]] = {}
+    for order in orders:
+        batches.setdefault(shelves.lock_nos(order.claims), []).append(order)
+    found: dict[int, Decided] = {}
+    for members in batches.values():
+        seen = shelves.view(members[0].claims)
+        stock = {place: seen.get(place, 0) for place in shelves.free}
+        asked = [OpenOrder(order, ladders[order.channel]) for order in members]
+        batch = route_batch(asked, table, stock, effort=QUICK, keeps_going=keeps_going)
+        numbers = {order.order_id: order.order_no for order in members}
+        moves = {move.order_id: why_moved(move, numbers) for move in batch.moves}
+        places = {placed.order_id: {each.node_id: each.line_indexes for each in placed.placements} for placed in batch.placed}
+        for order in members:
+            ladder, mine = ladders[order.channel], places[order.order_id]
+            decision = decided_as(order, table, shelves.view(order.claims), mine, ladder=ladder)
+            if decision.is_routable and order.order_id in moves:
+                decision = replace(decision, reasons=(moves[order.order_id],))
+            found[order.order_id] = decision, plan_works(order, decision, ladder)
+            take(shelves, found[order.order_id][1])
+    return found
+
+
+def why_moved(move: Move, numbers: Mapping[int, str]) -> str:
+    """Why an order does not get its first choice, or loses the place it had; orders by their numbers."""
+    told = []
+    if move.made_way_for is not None:
+        told.append(f"让位给订单 {numbers[move.made_way_for]}")
+    if move.displaced:
+        told.append(f"请订单 {'、'.join(numbers[order_id] for order_id in move.displaced)} 让位")
+    if move.scarcity_fen:
+        told.append(f"稀缺价 {yuan(move.scarcity_fen)}")
+    return f"整批统筹：{'，'.join([*told, *_saved(move)])}"
+
+
+def _saved(move: Move) -> list[str]:
+    """What the move means for this order: rungs of the ladder, and money."""
+    if not move.before:
+        return ["否则无处可派"]
+    rungs = round(move.gain_fen / RUNG_FEN)
+    money = move.gain_fen - rungs * RUNG_FEN
+    told = [f"{'早' if rungs > 0 else '晚'} {abs(rungs)} 级阶梯"] if rungs else []
+    return [*told, f"{'少花' if money > 0 else '多花'} {yuan(abs(money))}" if money else "成本不变"]
 
 
 def decide_whole(

@@ -32,6 +32,7 @@ def save_decisions(*, decisions: Sequence[tuple[OrderToRoute, Decision, str, int
             runner_up_fen=decision.runner_up_fen if decision.is_routable else None,
             plan=orjson.dumps([package.as_dict() for package in decision.packages]).decode(),
             trace=orjson.dumps(decision.trace).decode(),
+            note="；".join(decision.reasons)[:400] if decision.is_routable else "",
         )
         for order, decision, fo_no, number in decisions
     ]

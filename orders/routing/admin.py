@@ -139,6 +139,7 @@ class RoutingDecisionAdmin(ReadOnlyAdmin):
         ("round", "ladder_step"),
         ("policy", "is_routable"),
         ("cost_shown", "runner_up_shown"),
+        "note",
         "why_shown",
         "candidates_shown",
         "decided_at",

@@ -66,7 +66,8 @@ class RoutingDecision(models.Model):
     """Why an order (or a piece of it, after a refusal) went where it went.
 
     plan: [{node, lines, cost_fen, breakdown}], trace: one element per candidate considered
-    {node, name, kind, step, fence | cost_fen + breakdown}; bounded by the candidate index.
+    {node, name, kind, step, fence | cost_fen + breakdown}; bounded by the candidate index. note: why
+    it is not the order's own first choice, or why it was moved.
     """
 
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="decisions", verbose_name="订单")
@@ -79,6 +80,7 @@ class RoutingDecision(models.Model):
     runner_up_fen = models.BigIntegerField("次优成本（分）", null=True, blank=True)
     plan = models.JSONField("方案")
     trace = models.JSONField("候选明细")
+    note = models.CharField("统筹说明", max_length=400, blank=True, db_default="", default="")
     decided_at = models.DateTimeField("决策时间")
 
     class Meta:

@@ -84,7 +84,8 @@ class Decision:
     """Where an order goes. cost_fen includes the split fee for every package after the first.
 
     runner_up_fen is the cheapest other place on the same rungs that could do the whole order.
-    trace has one element per candidate: fenced, or with its cost and breakdown.
+    trace has one element per candidate: fenced, or with its cost and breakdown. reasons: why it went
+    nowhere, or else why it did not get its first choice.
     """
 
     packages: tuple[Package, ...]

@@ -22,6 +22,7 @@ class DecisionRow(NamedTuple):
     runner_up_fen: int | None
     plan: str
     trace: str
+    note: str
 
 
 _COLUMNS = {
@@ -35,6 +36,7 @@ _COLUMNS = {
     "runner_up_fen": "bigint",
     "plan": "jsonb",
     "trace": "jsonb",
+    "note": "text",
     "decided_at": "timestamptz",
 }
 
