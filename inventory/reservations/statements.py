@@ -6,7 +6,7 @@ locked in the order of their ids.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -107,10 +107,11 @@ def hold_one(want: Want, at: datetime, expires_at: datetime | None) -> bool:
 
 @dataclass(slots=True)
 class LockedShelf:
-    """Stock rows that are locked, with their ids per place, and what is free and kept by locks there."""
+    """Stock rows that are locked, with their ids per place, what is free and kept by locks there, and where stock is fresh."""
 
     level_ids: dict[Place, int]
     shelf: Shelf
+    fresh: set[Place] = field(default_factory=set)
 
 
 def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
@@ -136,6 +137,7 @@ def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at:
             found.shelf.free[place] = free if is_fresh else 0
             if is_fresh:
                 fresh[level_id] = place
+    found.fresh.update(fresh.values())
     lock_nos = {number for numbers in locks.values() for number in numbers}
     for bill, level_id, units in _open_at(lock_nos, fresh) if lock_nos else ():
         found.shelf.locked.setdefault(bill, {})[fresh[level_id]] = units
@@ -326,6 +328,21 @@ def due_bills(at: datetime, limit: int) -> list[str]:
             [_when(at), limit],
         )
         return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+
+
+def held_by(bills: Sequence[str]) -> dict[str, dict[Place, int]]:
+    """What these bills hold now, per bill and place."""
+    among, values = _among(bills)
+    held: dict[str, dict[Place, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.bill, l.node_id, l.sku_id, r.quantity FROM inventory_reservation r "
+            f"JOIN inventory_level l ON l.id = r.level_id WHERE r.state = 'open' AND r.bill {among}",
+            values,
+        )
+        for bill, node_id, sku_id, units in cursor.fetchall():
+            held.setdefault(bill, {})[(node_id, sku_id)] = units
+    return held
 
 
 def places_of(bills: Sequence[str]) -> list[Place]:
