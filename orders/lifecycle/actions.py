@@ -265,6 +265,12 @@ def take_for_routing(*, order_ids: Sequence[int], at: datetime) -> list[OrderToR
 
 
 @transaction.atomic(savepoint=False)
+def count_moves(*, order_ids: Sequence[int]) -> None:
+    """Remember that these orders were moved once more. The caller holds their locks."""
+    Order.objects.filter(pk__in=order_ids).update(moves=F("moves") + 1, version=F("version") + 1)
+
+
+@transaction.atomic(savepoint=False)
 def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Sequence[str]], at: datetime, actor: str) -> None:
     """No plan holds for these taken orders now: they wait for stock, rules or a person."""
     ids = [order.order_id for order in orders]

@@ -9,7 +9,8 @@ class Order(models.Model):
     """A commercial promise, as one channel knows it; never split. See FulfillmentOrder for work.
 
     The receiver is one sealed JSON text {name, phone, detail, note}; only the masked name and
-    phone are readable. `source_updated_at` (the channel's clock) guards against old messages.
+    phone are readable. `source_updated_at` (the channel's clock) guards against old messages. `moves`
+    counts how often its offers were taken back because others need the place more.
     """
 
     class State(models.TextChoices):
@@ -51,6 +52,7 @@ class Order(models.Model):
     has_note = models.BooleanField("买家有留言", default=False)
     live_session = models.CharField("直播场次", max_length=40, blank=True)
     anchor = models.CharField("主播", max_length=40, blank=True)
+    moves = models.PositiveSmallIntegerField("统筹调整次数", default=0, db_default=0)
 
     class Meta:
         verbose_name = verbose_name_plural = "订单"

@@ -116,9 +116,20 @@ def take_orders_for_routing(order_ids: Sequence[int]) -> list[OrderToRoute]:
         else:
             cursor.execute(f"{take} RETURNING id", list(order_ids))
             taken = [row[0] for row in cursor.fetchall()]
-            only = f" AND taken.id IN ({', '.join(['%s'] * len(taken))})"
-            cursor.execute(_TAKEN_LINES.format(taken="orders_order taken", only=only), taken)
+            return read_orders_to_route(taken)
         rows = cursor.fetchall()
+    return _orders_to_route(rows)
+
+
+def read_orders_to_route(order_ids: Sequence[int]) -> list[OrderToRoute]:
+    """Orders with their open lines, by id; those without open lines are left out."""
+    only = f" AND taken.id IN ({', '.join(['%s'] * len(order_ids))})" if order_ids else " AND 1 = 0"
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKEN_LINES.format(taken="orders_order taken", only=only), list(order_ids))
+        return _orders_to_route(cursor.fetchall())
+
+
+def _orders_to_route(rows: Sequence[tuple[Any, ...]]) -> list[OrderToRoute]:
     return [_order_to_route(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
 
 

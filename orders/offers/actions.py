@@ -4,7 +4,7 @@ Lock order: Order, then Offer, then work, then stock levels. An answer is one co
 (pending, before the deadline); whoever comes second changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import orjson
@@ -195,6 +195,22 @@ def withdraw_offers_of(*, order_ids: Sequence[int], note: str, actor: str, at: d
     withdrawn = statements.withdraw_offers(order_ids, note, at)
     journal.record(*[_closed(offer, "withdrawn", at, reason=note) for offer in withdrawn], actor=actor, at=at)
     return len(withdrawn)
+
+
+def lock_pending(order_ids: Collection[int]) -> dict[int, int]:
+    """The pending offers of some orders as id → version, locked in key order: until the end nobody answers them."""
+    works = FulfillmentOrder.objects.filter(order_id__in=order_ids)
+    pending = Offer.objects.select_for_update().filter(work__in=works.values("pk"), state=Offer.State.PENDING)
+    return {offer.pk: offer.version for offer in pending.only("version").order_by("pk")}
+
+
+@transaction.atomic(savepoint=False)
+def withdraw_offers(*, offer_ids: Sequence[int], note: str, actor: str, at: datetime) -> None:
+    """Take these pending offers back. The caller has locked them. Raises Stale when one is not pending."""
+    withdrawn = statements.withdraw_these(offer_ids, note, at) if offer_ids else []
+    if len(withdrawn) < len(offer_ids):
+        raise Stale("要约已有答复，不能撤回")
+    journal.record(*[_closed(offer, "withdrawn", at, reason=note) for offer in withdrawn], actor=actor, at=at)
 
 
 @transaction.atomic

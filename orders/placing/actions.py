@@ -54,8 +54,9 @@ def place_by_hand(*, fo_no: str, node_id: int, staff: Staff, at: datetime) -> Fu
     planned = Planned(order, fo_no, node.pk, node.dealer_id, order.lines, rung.position, rung.seconds)
     if planned.wants and not _holds_there(work, planned.wants, at):
         raise NoStockThere(f"{node.name} 的可售库存不足")
+    to = planned.first_state
     work_actions.rehome_work(
-        work_id=work.pk, node_id=node.pk, dealer_id=node.dealer_id, state=planned.first_state, at=at, actor=actor
+        work_id=work.pk, node_id=node.pk, dealer_id=node.dealer_id, state=to, at=at, actor=actor, is_pinned=True
     )
     if node.dealer_id:
         asked = [(planned, work.pk, before.rounds + 1)]

@@ -10,7 +10,7 @@ class FulfillmentOrder(models.Model):
     """A unit of work: goods of one order from one node, done by one party.
 
     dealer is None when HQ does it itself. `short_no` is what people type in chat: unique only
-    among one dealer's recent work.
+    among one dealer's recent work. is_pinned: a person chose the place.
     """
 
     class State(models.TextChoices):
@@ -40,6 +40,7 @@ class FulfillmentOrder(models.Model):
     opened_at = models.DateTimeField("生成时间")
     accepted_at = models.DateTimeField("接单时间", null=True, blank=True)
     moved_at = models.DateTimeField("最近变更")
+    is_pinned = models.BooleanField("人工指定", default=False, db_default=False)
 
     class Meta:
         verbose_name = verbose_name_plural = "履约单"

@@ -21,6 +21,16 @@ class NewWork:
     accepted_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewPlace:
+    """Where a piece of work goes instead, and in which state it is there."""
+
+    work_id: int
+    node_id: int
+    dealer_id: int | None
+    state: str
+
+
 # From each state of a piece of work, the states it may enter.
 WORK_TRANSITIONS: dict[str, frozenset[str]] = {
     "waiting": frozenset({"offered", "accepted", "stuck", "cancelled"}),
