@@ -50,6 +50,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
         (
             Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info", "?state__exact=pending"),
             Page("orders", "routingdecision", "路由决策", "alt_route"),
+            Page("orders", "rebalancepass", "统筹调整", "swap_calls"),
             Page("orders", "routingpolicy", "路由策略", "tune"),
             Page("orders", "freighttemplate", "运费与时效", "local_atm"),
             Page("orders", "ladderpolicy", "派单阶梯", "stairs"),

@@ -20,6 +20,7 @@ from orders.dispatch import actions as dispatch
 from orders.fulfilment import actions as fulfilment
 from orders.intake import actions as intake
 from orders.offers import actions as offers
+from orders.rebalance import actions as rebalance
 
 SUBSCRIPTIONS: list[Subscription] = [
     # An order looks for its node and its dealer.
@@ -49,6 +50,7 @@ PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
 
 TICKS: list[Tick] = [
     Tick(offers.expire_due, 1),
+    Tick(rebalance.redecide, 30),
     Tick(reservations.expire_due, 5),
     Tick(ledger.apply_stock_rules, 3600),
     Tick(locks.end_due, 5),

@@ -7,6 +7,7 @@ from orders.fulfilment import admin as fulfilment_admin
 from orders.intake import admin as intake_admin
 from orders.lifecycle import admin as lifecycle_admin
 from orders.placing import admin as placing_admin
+from orders.rebalance import admin as rebalance_admin
 from orders.receivers import admin as receivers_admin
 from orders.review import admin as review_admin
 from orders.routing import admin as routing_admin
@@ -20,6 +21,7 @@ __all__ = [
     "intake_admin",
     "lifecycle_admin",
     "placing_admin",
+    "rebalance_admin",
     "receivers_admin",
     "review_admin",
     "routing_admin",

@@ -6,6 +6,7 @@ from orders.fulfilment.models import Appointment, Parcel, RedeemCode
 from orders.intake.models import ChannelAccount, SourceMessage
 from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
 from orders.offers.models import Offer
+from orders.rebalance.models import RebalancePass
 from orders.receivers.models import ReceiverReveal
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
 from orders.work.models import FulfillmentLine, FulfillmentOrder
@@ -25,6 +26,7 @@ __all__ = [
     "Parcel",
     "Product",
     "ProductPart",
+    "RebalancePass",
     "ReceiverReveal",
     "RedeemCode",
     "Refund",

@@ -39,6 +39,7 @@ from orders.models import (
     Parcel,
     Product,
     ProductPart,
+    RebalancePass,
     ReceiverReveal,
     RedeemCode,
     Refund,
@@ -122,6 +123,7 @@ def _work(n: int, work: FulfillmentOrder, staff: Staff, at: datetime) -> None:
     Parcel.objects.create(work=work, carrier="self", tracking_no=f"T{n}", shipped_at=at, shipped_by=staff)
     Appointment.objects.create(work=work, visit_from=at, visit_to=at + timedelta(hours=2), installer=staff, made_at=at)
     RedeemCode.objects.create(work=work, code="123456", made_at=at)
+    RebalancePass.objects.create(started_at=at, is_running=False, looked=9, moved=2, saved_fen=1234)
     RoutingDecision.objects.create(
         order=work.order,
         policy="默认 v1",

@@ -49,7 +49,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"receivers", "routing"},
         {"offers"},
         {"dispatch"},
-        {"placing", "promise"},
+        {"placing", "promise", "rebalance"},
         {"fulfilment"},
         {"live"},
         {"desk"},
