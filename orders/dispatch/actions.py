@@ -25,6 +25,7 @@ from orders.review import actions as review
 from orders.routing import actions as routing_actions
 from orders.routing import queries as routing
 from orders.routing.rules import Decision
+from orders.scarcity import queries as scarcity
 from orders.work import actions as work_actions
 from orders.work.models import FulfillmentOrder
 from orders.work.queries import as_orders
@@ -65,7 +66,7 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     Several orders are decided together. An order any of whose bills another worker outran gives
     back its other bills and is decided again by itself on fresh stock, up to three times in all.
     """
-    table = routing.routing_table(at)
+    table, scarce = routing.routing_table(at), scarcity.scarcity(at)
     ladders = {order.channel: queries.ladder_for(order.channel) for order in orders}
     decisions: dict[int, Decision] = {}
     planned: dict[int, list[Planned]] = {}
@@ -73,9 +74,9 @@ def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, De
     for number in range(ROUNDS):
         stock = queries.stock_for(todo, table, at)
         if number == 0 and len(todo) > 1:
-            found = rules.decide_together(todo, table, stock, ladders, at, _for_seconds(BATCH_SECONDS))
+            found = rules.decide_together(todo, table, stock, ladders, scarce, _for_seconds(BATCH_SECONDS))
         else:
-            found = rules.decide_in_turn(todo, table, stock, ladders, at)
+            found = rules.decide_in_turn(todo, table, stock, ladders, scarce, at)
         decisions |= {key: decision for key, (decision, _) in found.items()}
         tried = {key: works for key, (_, works) in found.items() if works}
         wants = rules.wants_of(work for works in tried.values() for work in works)
@@ -170,7 +171,7 @@ def _move_on(
     All stock rows of a round are locked in key order before the first is touched, so that two
     workers never wait for each other.
     """
-    table = routing.routing_table(at)
+    table, scarce = routing.routing_table(at), scarcity.scarcity(at)
     decisions: dict[int, Decision] = {}
     moved: dict[int, Planned] = {}
     todo = list(works)
@@ -180,7 +181,7 @@ def _move_on(
         for work in todo:
             order, before = orders[work.pk], asked[work.pk]
             ladder = rules.next_rung(queries.ladder_for(order.channel), before.per_rung)
-            decision = decisions[work.pk] = rules.decide_whole(order, table, stock, ladder, before.dealers, at)
+            decision = decisions[work.pk] = rules.decide_whole(order, table, stock, ladder, before.dealers, scarce, at)
             for planned in rules.plan_works(order, decision, ladder, work.fo_no):
                 tried[work.pk] = planned
                 rules.take(stock, [planned])

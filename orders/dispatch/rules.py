@@ -11,6 +11,7 @@ from orders.offers.rules import Planned
 from orders.routing.batch import QUICK, Move, route_batch
 from orders.routing.market import BatchTerms, OpenOrder
 from orders.routing.rules import Decision, RoutingTable, Rung, decide, decided_as
+from orders.scarcity.rules import Scarcity
 
 HQ = "hq"
 Ladders = Mapping[str, tuple[Rung, ...]]  # by channel
@@ -72,13 +73,15 @@ def next_rung(ladder: Sequence[Rung], asked: Mapping[int, int]) -> tuple[Rung, .
 
 
 def decide_in_turn(
-    orders: Iterable[OrderToRoute], table: RoutingTable, shelves: Shelf, ladders: Ladders, at: datetime
+    orders: Iterable[OrderToRoute], table: RoutingTable, shelves: Shelf, ladders: Ladders, scarce: Scarcity, at: datetime
 ) -> dict[int, Decided]:
     """What becomes of each order when one after another chooses; what they want is counted off the shelves."""
     found: dict[int, Decided] = {}
     for order in orders:
         ladder = ladders[order.channel]
-        decision = decide(order, table, shelves.view(order.claims), ladder=ladder, refused=frozenset(), at=at)
+        decision = decide(
+            order, table, shelves.view(order.claims), ladder=ladder, at=at, scarcity=scarce.units, work_prices=scarce.works
+        )
         found[order.order_id] = decision, plan_works(order, decision, ladder)
         take(shelves, found[order.order_id][1])
     return found
@@ -89,7 +92,7 @@ def decide_together(
     table: RoutingTable,
     shelves: Shelf,
     ladders: Ladders,
-    at: datetime,
+    scarce: Scarcity,
     keeps_going: Callable[[], bool],
 ) -> dict[int, Decided]:
     """The same for orders that make way for each other while that makes all of them cheaper.
@@ -105,13 +108,21 @@ def decide_together(
         seen = shelves.view(members[0].claims)
         stock = {place: seen.get(place, 0) for place in shelves.free}
         asked = [OpenOrder(order, ladders[order.channel]) for order in members]
-        batch = route_batch(asked, table, stock, effort=QUICK, keeps_going=keeps_going)
+        batch = route_batch(asked, table, stock, effort=QUICK, prices=scarce.prices, keeps_going=keeps_going)
         numbers = {order.order_id: order.order_no for order in members}
         moves = {move.order_id: why_moved(move, numbers) for move in batch.moves}
         places = {placed.order_id: {each.node_id: each.line_indexes for each in placed.placements} for placed in batch.placed}
         for order in members:
             ladder, mine = ladders[order.channel], places[order.order_id]
-            decision = decided_as(order, table, shelves.view(order.claims), mine, ladder=ladder)
+            decision = decided_as(
+                order,
+                table,
+                shelves.view(order.claims),
+                mine,
+                ladder=ladder,
+                scarcity=scarce.units,
+                work_prices=scarce.works,
+            )
             if decision.is_routable and order.order_id in moves:
                 decision = replace(decision, reasons=(moves[order.order_id],))
             found[order.order_id] = decision, plan_works(order, decision, ladder)
@@ -142,16 +153,27 @@ def _saved(move: Move) -> list[str]:
 
 
 def decide_whole(
-    order: OrderToRoute, table: RoutingTable, shelves: Shelf, ladder: tuple[Rung, ...], refused: frozenset[int], at: datetime
+    order: OrderToRoute,
+    table: RoutingTable,
+    shelves: Shelf,
+    ladder: tuple[Rung, ...],
+    refused: frozenset[int],
+    scarce: Scarcity,
+    at: datetime,
 ) -> Decision:
     """The best plan that keeps one piece of work in one place, climbing the ladder until there is one."""
-    whole, stock = None, shelves.view(order.claims)
+
+    def on(rungs: tuple[Rung, ...]) -> Decision:
+        stock = shelves.view(order.claims)
+        return decide(order, table, stock, ladder=rungs, refused=refused, at=at, scarcity=scarce.units, work_prices=scarce.works)
+
+    whole = None
     for start in range(len(ladder)):
-        decision = decide(order, table, stock, ladder=ladder[start:], refused=refused, at=at)
+        decision = on(ladder[start:])
         if len(decision.packages) == 1:
             return decision
         whole = whole or decision
-    whole = whole or decide(order, table, stock, ladder=ladder, refused=refused, at=at)
+    whole = whole or on(ladder)
     return whole if not whole.packages else replace(whole, packages=(), reasons=("没有一个发货点能独自完成",))
 
 

@@ -19,6 +19,7 @@ from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.promise.rules import MOST_LINES, MOST_UNITS, Asked, Promise, PromisedPackage, Reach, shortages
 from orders.routing import queries as routing
 from orders.routing.rules import Decision, RoutingTable, decide
+from orders.scarcity import queries as scarcity
 
 
 class CannotAsk(Refusal):
@@ -38,7 +39,9 @@ def promise(
     order = _as_order(lines, _division_of(address, at), channel, shop, live_session, at)
     table = routing.routing_table(at)
     stock = dispatch.stock_for([order], table, at)
-    decision = decide(order, table, stock.view(order.claims), ladder=dispatch.ladder_for(channel), at=at)
+    scarce, ladder = scarcity.scarcity(at), dispatch.ladder_for(channel)
+    view = stock.view(order.claims)
+    decision = decide(order, table, view, ladder=ladder, at=at, scarcity=scarce.units, work_prices=scarce.works)
     skus = _reach(order, table, stock, at)
     lacking = shortages(skus)
     if not decision.is_routable or lacking:

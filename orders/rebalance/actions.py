@@ -26,6 +26,7 @@ from orders.rebalance.rules import Chain, Change, OpenCase
 from orders.routing import actions as routing_actions
 from orders.routing import queries as routing
 from orders.routing.batch import REDECIDE, route_batch
+from orders.scarcity import queries as scarcity
 from orders.work import actions as work_actions
 from orders.work.rules import NewPlace
 
@@ -99,10 +100,11 @@ def _improve(members: Sequence[OpenCase], told: Told, at: datetime, keeps_going:
     stock = dispatch.stock_for([case.order for case in members], table, at)
     seen = stock.view(members[0].order.claims)
     free = {place: max(0, seen.get(place, 0)) for place in stock.free}
-    batch = route_batch([case.as_open() for case in members], table, free, effort=REDECIDE, keeps_going=keeps_going)
+    scarce, asked = scarcity.scarcity(at), [case.as_open() for case in members]
+    batch = route_batch(asked, table, free, effort=REDECIDE, prices=scarce.prices, keeps_going=keeps_going)
     cases = {case.order.order_id: case for case in members}
     dealers = {node_id: node.dealer_id for node_id, node in dispatch.roster().nodes.items()}
-    chains = rules.worthwhile(batch.moves, cases, table, free, dealers, settings.REBALANCE_LEAST_FEN)
+    chains = rules.worthwhile(batch.moves, cases, table, free, dealers, scarce, settings.REBALANCE_LEAST_FEN)
     if not chains:
         return
     moved = _apply(chains, at)

@@ -11,6 +11,7 @@ from orders.offers.rules import Planned
 from orders.routing.batch import Move
 from orders.routing.market import OpenOrder, Placement
 from orders.routing.rules import Decision, RoutingTable, Rung, decided_as
+from orders.scarcity.rules import Scarcity
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def worthwhile(
     table: RoutingTable,
     free: Mapping[Place, int],
     dealers: Mapping[int, int | None],
+    scarce: Scarcity,
     least_fen: int,
 ) -> list[Chain]:
     """The moves of a batch as chains that may be done each by itself, the most useful first.
@@ -101,7 +103,7 @@ def worthwhile(
     numbers = {key: case.order.order_no for key, case in cases.items()}
     found: list[tuple[int, Chain]] = []
     for together in chains_of(moves, cases, free):
-        changes = [plan_change(cases[move.order_id], move, table, free, dealers, numbers) for move in together]
+        changes = [plan_change(cases[move.order_id], move, table, free, dealers, scarce, numbers) for move in together]
         chain = tuple(change for change in changes if change is not None)
         gain = sum(move.gain_fen for move in together)
         if len(chain) == len(together) and gain >= max(1, least_fen * sum(len(change.left) for change in chain)):
@@ -176,6 +178,7 @@ def plan_change(
     table: RoutingTable,
     free: Mapping[Place, int],
     dealers: Mapping[int, int | None],
+    scarce: Scarcity,
     numbers: Mapping[int, str],
 ) -> Change | None:
     """What a move means for the order's work; None when a dealer would be asked twice about the order.
@@ -193,7 +196,16 @@ def plan_change(
         return None
     order = case.order
     seen = ChainMap({place: free.get(place, 0) + units for place, units in _needs(order, move.after).items()}, dict(free))
-    decision = decided_as(order, table, seen, placements, ladder=case.ladder, refused=case.refused)
+    decision = decided_as(
+        order,
+        table,
+        seen,
+        placements,
+        ladder=case.ladder,
+        refused=case.refused,
+        scarcity=scarce.units,
+        work_prices=scarce.works,
+    )
     decision = replace(decision, reasons=(why_moved(move, numbers),))
     rehomed: list[tuple[OpenWork, Planned]] = []
     begun: list[Planned] = []
