@@ -17,6 +17,7 @@ from oms_project.journal.subscription import Subscription, Where
 from oms_project.tasks import jobs
 from oms_project.tasks.ticks import Pump, Tick
 from orders.dispatch import actions as dispatch
+from orders.forecast import actions as forecast
 from orders.fulfilment import actions as fulfilment
 from orders.intake import actions as intake
 from orders.offers import actions as offers
@@ -51,6 +52,7 @@ PUMPS: list[Pump] = [intake.digest_messages, delivery.answer_events]
 TICKS: list[Tick] = [
     Tick(offers.expire_due, 1),
     Tick(rebalance.redecide, 30),
+    Tick(forecast.renew_nightly, 600),
     Tick(reservations.expire_due, 5),
     Tick(ledger.apply_stock_rules, 3600),
     Tick(locks.end_due, 5),

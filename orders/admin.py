@@ -3,6 +3,7 @@
 from orders.catalogue import admin as catalogue_admin
 from orders.desk import admin as desk_admin
 from orders.dispatch import admin as dispatch_admin
+from orders.forecast import admin as forecast_admin
 from orders.fulfilment import admin as fulfilment_admin
 from orders.intake import admin as intake_admin
 from orders.lifecycle import admin as lifecycle_admin
@@ -17,6 +18,7 @@ __all__ = [
     "catalogue_admin",
     "desk_admin",
     "dispatch_admin",
+    "forecast_admin",
     "fulfilment_admin",
     "intake_admin",
     "lifecycle_admin",

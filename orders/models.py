@@ -9,11 +9,14 @@ from orders.offers.models import Offer
 from orders.rebalance.models import RebalancePass
 from orders.receivers.models import ReceiverReveal
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.scarcity.models import Forecast, ForecastPrice
 from orders.work.models import FulfillmentLine, FulfillmentOrder
 
 __all__ = [
     "Appointment",
     "ChannelAccount",
+    "Forecast",
+    "ForecastPrice",
     "FreightTemplate",
     "FulfillmentLine",
     "FulfillmentOrder",

@@ -30,6 +30,8 @@ from oms_project.journal.models import Delivery, Entry
 from orders.models import (
     Appointment,
     ChannelAccount,
+    Forecast,
+    ForecastPrice,
     FreightTemplate,
     FulfillmentOrder,
     LadderPolicy,
@@ -123,6 +125,8 @@ def _work(n: int, work: FulfillmentOrder, staff: Staff, at: datetime) -> None:
     Parcel.objects.create(work=work, carrier="self", tracking_no=f"T{n}", shipped_at=at, shipped_by=staff)
     Appointment.objects.create(work=work, visit_from=at, visit_to=at + timedelta(hours=2), installer=staff, made_at=at)
     RedeemCode.objects.create(work=work, code="123456", made_at=at)
+    forecast = Forecast.objects.create(orders=9, made_at=at, expires_at=at, actor="test")
+    ForecastPrice.objects.create(forecast=forecast, dealer=work.dealer, fen=1234)
     RebalancePass.objects.create(started_at=at, is_running=False, looked=9, moved=2, saved_fen=1234)
     RoutingDecision.objects.create(
         order=work.order,
