@@ -6,15 +6,10 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0002_a_decision_says_why_it_is_not_the_first_choice'),
+        ('orders', '0003_a_decision_says_why_it_is_not_the_first_choice'),
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='fulfillmentorder',
-            name='is_pinned',
-            field=models.BooleanField(db_default=False, default=False, verbose_name='人工指定'),
-        ),
         migrations.AddField(
             model_name='order',
             name='moves',
