@@ -33,7 +33,7 @@ from orders.work.rules import NewPlace
 ACTOR = "system:rebalance"
 NOTE = "统筹调整"
 LOOK_AT = 2000
-SECONDS = 3.0  # for working out places
+SECONDS = 10.0  # until no better places are looked for any more
 LEASE = timedelta(minutes=2)  # a pass that is older was killed
 
 
