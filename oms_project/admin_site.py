@@ -50,11 +50,10 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
         (
             Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info", "?state__exact=pending"),
             Page("orders", "routingdecision", "路由决策", "alt_route"),
+            Page("orders", "ruleset", "路由规则", "rule_settings"),
             Page("orders", "rebalancepass", "统筹调整", "swap_calls"),
             Page("orders", "forecast", "稀缺价预测", "query_stats"),
             Page("orders", "forecastprice", "稀缺价", "sell"),
-            Page("orders", "routingpolicy", "路由策略", "tune"),
-            Page("orders", "freighttemplate", "运费与时效", "local_atm"),
             Page("orders", "ladderpolicy", "派单阶梯", "stairs"),
         ),
     ),

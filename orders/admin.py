@@ -12,6 +12,7 @@ from orders.rebalance import admin as rebalance_admin
 from orders.receivers import admin as receivers_admin
 from orders.review import admin as review_admin
 from orders.routing import admin as routing_admin
+from orders.rulesets import admin as rulesets_admin
 from orders.work import admin as work_admin
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "receivers_admin",
     "review_admin",
     "routing_admin",
+    "rulesets_admin",
     "work_admin",
 ]

@@ -8,32 +8,50 @@ from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
 from orders.offers.models import Offer
 from orders.rebalance.models import RebalancePass
 from orders.receivers.models import ReceiverReveal
-from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.routing.models import RoutingDecision
+from orders.rulesets.models import (
+    AgeingCredit,
+    DealerQuota,
+    FreightRate,
+    InstallRate,
+    NodeGroup,
+    OrderRule,
+    PromiseClass,
+    RuleSet,
+    ShipCalendar,
+)
 from orders.scarcity.models import Forecast, ForecastPrice
 from orders.work.models import FulfillmentLine, FulfillmentOrder
 
 __all__ = [
+    "AgeingCredit",
     "Appointment",
     "ChannelAccount",
     "Forecast",
     "ForecastPrice",
-    "FreightTemplate",
+    "DealerQuota",
+    "FreightRate",
     "FulfillmentLine",
     "FulfillmentOrder",
+    "InstallRate",
     "LadderPolicy",
     "LadderStep",
+    "NodeGroup",
     "Offer",
     "Order",
     "OrderHold",
     "OrderLine",
+    "OrderRule",
     "Parcel",
     "Product",
     "ProductPart",
     "RebalancePass",
+    "PromiseClass",
     "ReceiverReveal",
     "RedeemCode",
     "Refund",
     "RoutingDecision",
-    "RoutingPolicy",
+    "RuleSet",
+    "ShipCalendar",
     "SourceMessage",
 ]

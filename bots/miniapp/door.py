@@ -19,6 +19,7 @@ EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "instal
 ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
 WORKING = frozenset({"admin", "operator", "owner", "clerk", "installer"})
 COUNTING = frozenset({"admin", "finance", "owner"})
+ASKING = frozenset({"owner", "clerk"})
 
 
 class Door(APIView):

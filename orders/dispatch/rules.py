@@ -111,20 +111,21 @@ def decide_together(
         batch = route_batch(asked, table, stock, effort=QUICK, prices=scarce.prices, keeps_going=keeps_going)
         numbers = {order.order_id: order.order_no for order in members}
         moves = {move.order_id: why_moved(move, numbers) for move in batch.moves}
-        places = {placed.order_id: {each.node_id: each.line_indexes for each in placed.placements} for placed in batch.placed}
+        places = {placed.order_id: placed for placed in batch.placed}
         for order in members:
             ladder, mine = ladders[order.channel], places[order.order_id]
             decision = decided_as(
                 order,
                 table,
                 shelves.view(order.claims),
-                mine,
+                {each.node_id: each.line_indexes for each in mine.placements},
                 ladder=ladder,
                 scarcity=scarce.units,
                 work_prices=scarce.works,
+                is_relaxed=mine.is_relaxed,
             )
-            if decision.is_routable and order.order_id in moves:
-                decision = replace(decision, reasons=(moves[order.order_id],))
+            if decision.is_routable and order.order_id in moves and not mine.is_relaxed:
+                decision = replace(decision, reasons=(*decision.reasons, moves[order.order_id]))
             found[order.order_id] = decision, plan_works(order, decision, ladder)
             take(shelves, found[order.order_id][1])
     return found

@@ -56,7 +56,7 @@ def _prices_for(orders: list[OrderToRoute], at: datetime) -> Prices:
     terms, until = BatchTerms(), time.monotonic() + SECONDS
     lots = prepare([OpenOrder(order, ladders[order.channel]) for order in orders], table, terms)
     room = dict(Dealer.objects.filter(is_active=True).values_list("id", "capacity_per_day"))
-    shelves = fill(lots, free, room, split_fee_fen=table.policy.split_fee_fen, rung_fen=terms.rung_fen)
+    shelves = fill(lots, free, room, rung_fen=terms.rung_fen)
     return forecast([scarcity_prices(lots, shelves, keeps_going=lambda: time.monotonic() < until)])
 
 

@@ -9,8 +9,9 @@ class Order(models.Model):
     """A commercial promise, as one channel knows it; never split. See FulfillmentOrder for work.
 
     The receiver is one sealed JSON text {name, phone, detail, note}; only the masked name and
-    phone are readable. `source_updated_at` (the channel's clock) guards against old messages. `moves`
-    counts how often its offers were taken back because others need the place more.
+    phone are readable. `source_updated_at` (the channel's clock) guards against old messages.
+    `tags` are a list of words by which routing rules know an order: the channel's and a person's.
+    `moves` counts how often its offers were taken back because others need the place more.
     """
 
     class State(models.TextChoices):
@@ -52,6 +53,7 @@ class Order(models.Model):
     has_note = models.BooleanField("买家有留言", default=False)
     live_session = models.CharField("直播场次", max_length=40, blank=True)
     anchor = models.CharField("主播", max_length=40, blank=True)
+    tags = models.JSONField("标签", default=list, blank=True)
     moves = models.PositiveSmallIntegerField("统筹调整次数", default=0, db_default=0)
 
     class Meta:

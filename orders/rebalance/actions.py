@@ -58,9 +58,10 @@ def redecide(*, at: datetime) -> int:
         return 0
     began, told = time.monotonic(), Told()
     try:
-        cases = queries.open_cases(at, LOOK_AT)
+        table = routing.routing_table(at)
+        cases = [case for case in queries.open_cases(at, LOOK_AT) if not rules.is_past_cutoff(case, table, at)]
         told.looked = len(cases)
-        stock = dispatch.stock_for([case.order for case in cases], routing.routing_table(at), at)
+        stock = dispatch.stock_for([case.order for case in cases], table, at)
         batches: dict[tuple[str, ...], list[OpenCase]] = {}
         for case in cases:
             batches.setdefault(stock.lock_nos(case.order.claims), []).append(case)

@@ -56,6 +56,7 @@ def _case(order: OrderToRoute, rows: Sequence[OpenRow], lines: dict[int, set[tup
                     offer_id=row.offer_id,
                     offer_version=row.offer_version,
                     round=row.round,
+                    opened_at=row.opened_at,
                     line_indexes=tuple(index for index, line in enumerate(wanted) if line in share),
                 )
             )

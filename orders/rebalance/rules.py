@@ -3,6 +3,7 @@
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from inventory.reservations.rules import Place, Swap
 from orders.dispatch.rules import RUNG_FEN, plan_works, why_moved
@@ -11,6 +12,7 @@ from orders.offers.rules import Planned
 from orders.routing.batch import Move
 from orders.routing.market import OpenOrder, Placement
 from orders.routing.rules import Decision, RoutingTable, Rung, decided_as
+from orders.rulesets.rules import SHANGHAI
 from orders.scarcity.rules import Scarcity
 
 
@@ -26,6 +28,7 @@ class OpenWork:
     offer_id: int
     offer_version: int
     round: int
+    opened_at: datetime
     line_indexes: tuple[int, ...] = ()
 
 
@@ -73,6 +76,24 @@ class Change:
 
 
 Chain = tuple[Change, ...]
+
+
+def is_past_cutoff(case: OpenCase, table: RoutingTable, at: datetime) -> bool:
+    """Whether the day's work closed at one of the order's places since it was offered: it is among what ships today."""
+    order = case.order
+    considered = table.considered(order.division_code, order.channel, table.terms_for(order))
+    nodes = {found.node.node_id: found.node for found in considered}
+    for work in case.works:
+        node = nodes.get(work.node_id)
+        if node is None:
+            continue
+        groups = table.groups_of(node)
+        calendar = table.book.calendar_for(kind=node.kind, groups=groups, division_code=node.division_code)
+        if calendar is not None and calendar.cutoff is not None:
+            closing = datetime.combine(at.astimezone(SHANGHAI), calendar.cutoff, SHANGHAI)
+            if work.opened_at < (closing if closing <= at else closing - timedelta(days=1)):
+                return True
+    return False
 
 
 def swap_of(chain: Chain) -> Swap:
@@ -181,7 +202,7 @@ def plan_change(
     scarce: Scarcity,
     numbers: Mapping[int, str],
 ) -> Change | None:
-    """What a move means for the order's work; None when a dealer would be asked twice about the order.
+    """What a move means for the order's work; None when it would have no place on its terms, or a dealer be asked twice.
 
     Work that keeps its lines keeps its number and its reservation; where lines are shared out anew,
     work ends and other work begins.
@@ -192,7 +213,7 @@ def plan_change(
     stay = {work.node_id for work in standing}
     asked = case.refused | {work.dealer_id for work in case.works if work.dealer_id}
     newly = [dealers[node_id] for node_id in placements if node_id not in stay]
-    if not placements or asked & {*newly} or len({*newly}) < len(newly):
+    if not placements or move.is_relaxed or asked & {*newly} or len({*newly}) < len(newly):
         return None
     order = case.order
     seen = ChainMap({place: free.get(place, 0) + units for place, units in _needs(order, move.after).items()}, dict(free))

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from oms_project.journal.statements import read_time
+
 
 class OpenRow(NamedTuple):
     """An offer (or none) of a piece of work of an order that is open: state is the offer's, work_state the work's."""
@@ -23,6 +25,7 @@ class OpenRow(NamedTuple):
     asked_id: int
     ladder_step: int
     round: int
+    opened_at: datetime
     state: str
 
 
@@ -34,7 +37,7 @@ _OPEN = (
     "AND w.state <> 'cancelled' AND (w.state <> 'offered' OR w.is_pinned OR NOT EXISTS (SELECT 1 FROM orders_offer f "
     f"WHERE f.work_id = w.id AND {_PENDING}))) ORDER BY o.placed_at DESC, o.id DESC LIMIT %s) "
     "SELECT r.id, r.version, r.moves, w.id, w.fo_no, w.state, w.node_id, w.dealer_id, w.version, f.id, f.version, "
-    "f.dealer_id, f.ladder_step, f.round, f.state FROM recent r JOIN orders_fulfillmentorder w ON w.order_id = r.id "
+    "f.dealer_id, f.ladder_step, f.round, f.opened_at, f.state FROM recent r JOIN orders_fulfillmentorder w ON w.order_id = r.id "
     "JOIN orders_offer f ON f.work_id = w.id ORDER BY r.id, w.id, f.id"
 )
 
@@ -44,7 +47,7 @@ def read_open(at: datetime, limit: int, most_moves: int) -> list[OpenRow]:
     moment = connection.ops.adapt_datetimefield_value(at)
     with connection.cursor() as cursor:
         cursor.execute(_OPEN, [most_moves, moment, moment, limit])
-        return [OpenRow(*row) for row in cursor.fetchall()]
+        return [row._replace(opened_at=read_time(row.opened_at)) for row in map(OpenRow._make, cursor.fetchall())]
 
 
 def begin(at: datetime) -> int | None:

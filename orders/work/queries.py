@@ -58,6 +58,7 @@ def as_orders(works: Sequence[FulfillmentOrder]) -> dict[int, OrderToRoute]:
                 install_skill=line.sku.install_skill,
                 category=line.sku.category,
                 supply_price_fen=line.sku.supply_price_fen,
+                bundle=line.order_line.external_line_id,
             )
         )
     return {
@@ -73,6 +74,7 @@ def as_orders(works: Sequence[FulfillmentOrder]) -> dict[int, OrderToRoute]:
             anchor=work.order.anchor,
             live_session=work.order.live_session,
             lines=tuple(lines[work.pk]),
+            tags=frozenset(work.order.tags),
         )
         for work in works
     }

@@ -197,7 +197,7 @@ def report(given: argparse.Namespace, arrived: float, ended: float, spents: list
     kept = RebalancePass.objects.aggregate(passes=Count("id"), moved=Sum("moved"), dropped=Sum("dropped"), saved=Sum("saved_fen"))
     longest = max(RebalancePass.objects.values_list("took_ms", flat=True), default=0)
     say(f"looked again {sum(len(spent.passes) for spent in spents)} times: {kept}, longest {longest} ms")
-    together = RoutingDecision.objects.exclude(note="").filter(round=1).count()
+    together = RoutingDecision.objects.filter(round=1, terms__reasons__0__startswith="整批统筹").count()
     say(f"placed elsewhere than first come by the batch: {together}")
     faults = ledger.promise_drift()
     say(f"books: {faults or 'agree'}")

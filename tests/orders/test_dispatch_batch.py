@@ -42,9 +42,9 @@ def route(*orders: Order, at: datetime) -> list[tuple[str, str]]:
 def test_who_can_go_elsewhere_makes_way(world: World, at: datetime) -> None:
     near, far = make_order(world.sofa), make_order(world.sofa, division_code=FAR)
     assert route(near, far, at=at) == [(near.order_no, "N-D003"), (far.order_no, "N-D001")]
-    assert list(RoutingDecision.objects.order_by("order_id").values_list("note", flat=True)) == [
-        f"整批统筹：让位给订单 {far.order_no}，成本不变",
-        f"整批统筹：请订单 {near.order_no} 让位，早 2 级阶梯，多花 12.00 元",
+    assert list(RoutingDecision.objects.order_by("order_id").values_list("terms__reasons", flat=True)) == [
+        [f"整批统筹：让位给订单 {far.order_no}，成本不变"],
+        [f"整批统筹：请订单 {near.order_no} 让位，早 2 级阶梯，多花 12.00 元"],
     ]
     assert sorted(Offer.objects.values_list("node__code", flat=True)) == ["N-D001", "N-D003"]
     assert ledger.promise_drift() == []
@@ -64,7 +64,7 @@ def test_an_order_that_comes_alone_has_its_first_choice(world: World, at: dateti
     near, far = make_order(world.sofa), make_order(world.sofa, division_code=FAR)
     route(near, at=at)
     assert route(far, at=at) == [(near.order_no, "N-D001"), (far.order_no, "N-HQ")]
-    assert set(RoutingDecision.objects.values_list("note", flat=True)) == {""}
+    assert list(RoutingDecision.objects.values_list("terms__reasons", flat=True)) == [[], []]
 
 
 def test_without_time_the_first_come_keep_what_they_have(world: World, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_who_loses_the_stock_to_another_worker_is_decided_again(
     monkeypatch.setattr(dispatch_queries, "shelf", outrun)
     near, far = make_order(world.sofa), make_order(world.sofa, division_code=FAR)
     assert route(near, far, at=at) == [(near.order_no, "N-D003"), (far.order_no, "N-HQ")]
-    assert (len(calls), RoutingDecision.objects.get(order=far).note) == (2, "")
+    assert (len(calls), RoutingDecision.objects.get(order=far).terms["reasons"]) == (2, [])
     assert ledger.promise_drift() == []
 
 

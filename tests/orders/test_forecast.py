@@ -17,7 +17,7 @@ from orders.models import Forecast, ForecastPrice, Order, Product, ProductPart, 
 from orders.promise.queries import promise
 from orders.promise.rules import Asked
 from orders.rebalance import actions as rebalance
-from orders.routing.rules import explain
+from orders.routing.telling import explain
 from orders.scarcity import queries as scarcity
 from tests.make import make_staff
 from tests.orders.dispatch_world import forget, subscribed
@@ -121,7 +121,7 @@ def test_open_orders_are_decided_again_with_the_same_prices(town: Town, at: date
     price(town, at=at)
     assert rebalance.redecide(at=at) == 1
     assert places(near) == [["N-D003"]]
-    assert RoutingDecision.objects.get(round=2).note == "整批统筹：少花 80.00 元"
+    assert RoutingDecision.objects.get(round=2).terms["reasons"] == ["整批统筹：少花 80.00 元"]
 
 
 def test_a_promise_goes_by_the_same_prices(town: Town, at: datetime) -> None:

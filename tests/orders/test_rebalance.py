@@ -79,9 +79,9 @@ def test_who_can_go_elsewhere_makes_way_for_who_cannot(town: Town, relay_all: Re
     assert books_agree()
     assert [town.world.held(), Level.objects.get(node=town.second_node).held] == [[1, 0, 0], 1]
     decisions = RoutingDecision.objects.filter(round=2).order_by("order_id")
-    assert [(each.order_id, each.is_routable, each.note) for each in decisions] == [
-        (near.pk, True, f"整批统筹：让位给订单 {far.order_no}，成本不变"),
-        (far.pk, True, f"整批统筹：请订单 {near.order_no} 让位，早 1 级阶梯，少花 25.00 元"),
+    assert [(each.order_id, each.is_routable, each.terms["reasons"]) for each in decisions] == [
+        (near.pk, True, [f"整批统筹：让位给订单 {far.order_no}，成本不变"]),
+        (far.pk, True, [f"整批统筹：请订单 {near.order_no} 让位，早 1 级阶梯，少花 25.00 元"]),
     ]
     kept = RebalancePass.objects.get()
     assert (kept.looked, kept.moved, kept.dropped, kept.saved_fen, kept.is_running) == (2, 2, 0, 2_500, False)

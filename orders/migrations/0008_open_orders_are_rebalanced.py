@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0003_a_decision_says_why_it_is_not_the_first_choice'),
+        ('orders', '0007_rules_are_read_from_sets'),
     ]
 
     operations = [
