@@ -141,7 +141,8 @@ def chains_of(moves: Sequence[Move], cases: Mapping[int, OpenCase], free: Mappin
 
     def lead(key: int) -> int:
         while leader[key] != key:
-            key = leader[key] = leader[leader[key]]
+            leader[key] = leader[leader[key]]
+            key = leader[key]
         return key
 
     for move in moves:

@@ -2,22 +2,24 @@
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Sum
 from django.test.utils import CaptureQueriesContext
 
 from dealers.models import Dealer
 from inventory.ledger import queries as ledger
+from inventory.locks import actions as locks
 from inventory.models import Level
 from inventory.reservations import actions as reservations
+from inventory.reservations import queries as promises
 from inventory.reservations.rules import Want
 from oms_project.journal.models import Entry
-from orders.models import FulfillmentOrder, Offer, Order, RebalancePass, RoutingDecision
+from orders.models import FulfillmentOrder, Offer, Order, RebalancePass, RoutingDecision, RuleSet, ShipCalendar
 from orders.offers import actions as offers
 from orders.offers.actions import OfferGone
 from orders.placing import actions as placing
@@ -159,6 +161,41 @@ def test_a_move_must_save_enough_for_each_offer_taken_back(
     before = everything()
     assert rebalance.redecide(at=at) == moved
     assert moved or everything() == before
+
+
+@pytest.mark.parametrize(("minutes", "moved"), [(9, 2), (10, 0), (60, 0)])
+def test_after_the_cut_off_of_its_place_an_order_stays(town: Town, at: datetime, minutes: int, moved: int) -> None:
+    ShipCalendar.objects.create(rule_set=RuleSet.objects.get(), kind="dealer", cutoff=time(12, 10))
+    forget()
+    near, far = town.near(), town.far()
+    route(near, far, at=at)
+    Offer.objects.update(expires_at=at + timedelta(hours=2))
+    before = everything()
+    assert rebalance.redecide(at=at + timedelta(minutes=minutes)) == moved
+    assert moved or everything() == before
+
+
+def test_what_came_after_the_cut_off_may_move_until_the_next(town: Town, at: datetime) -> None:
+    ShipCalendar.objects.create(rule_set=RuleSet.objects.get(), kind="dealer", cutoff=time(11, 50))
+    forget()
+    route(town.near(), town.far(), at=at)
+    assert rebalance.redecide(at=at + timedelta(seconds=30)) == 2
+
+
+@pytest.mark.parametrize(("session", "moved"), [("", 0), ("S1", 2)])
+def test_what_a_livestream_keeps_is_for_its_own_orders(town: Town, at: datetime, session: str, moved: int) -> None:
+    Level.objects.filter(node=town.second_node).update(on_hand=1)
+    near, far = town.near(live_session=session), town.far(live_session=session)
+    route(near, far, at=at)
+    assert places(near, far) == [["N-D001"], ["N-D002"]]
+    every = Level.objects.aggregate(free=Sum("on_hand") - Sum("held"))["free"]
+    span = {"starts_at": at, "ends_at": at + timedelta(hours=5), "actor": "", "at": at}
+    lock = locks.plan_lock(name="专场", claim="live:S1", sku_id=town.sofa.pk, mode="number", amount=every, **span)
+    locks.start_lock(lock_no=lock.lock_no, actor="", at=at)
+    promises.forget()
+    assert rebalance.redecide(at=at) == moved
+    assert places(near, far) == ([["N-D003"], ["N-D001"]] if moved else [["N-D001"], ["N-D002"]])
+    assert books_agree()
 
 
 def test_lines_that_come_together_are_one_piece_of_work(town: Town, relay_all: Relay, at: datetime) -> None:
