@@ -182,6 +182,8 @@ def report(given: argparse.Namespace, arrived: float, ended: float, spents: list
     states = dict(Order.objects.filter(shop=pipeline.brand.SHOP).values_list("state").annotate(Count("id")))
     say(f"{number:,} orders arrived within {arrived:.0f} s, {Node.objects.count()} places; {states}, {waiting(number)} left")
     say(f"all routed, held and on offer {ended:.1f} s after the first (aim 90 s); load {os.getloadavg()[0]:.1f}")
+    for reasons in RoutingDecision.objects.filter(is_routable=False).values_list("terms", flat=True)[:3]:
+        say(f"  nobody: {reasons['terms']}; {'; '.join(reasons['reasons'])}")
     offers = dict(
         Offer.objects.filter(opened_at__gte=timezone.now() - timedelta(hours=1)).values_list("state").annotate(Count("id"))
     )
