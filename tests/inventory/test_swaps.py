@@ -78,3 +78,13 @@ def test_the_number_of_statements_is_fixed(at: datetime) -> None:
 def test_nothing_to_do_is_done(at: datetime) -> None:
     assert reservations.swap(swaps=[Swap((), ())], at=at) == [True]
     assert reservations.swap(swaps=[], at=at) == []
+
+
+def test_what_a_failed_swap_would_have_given_up_is_not_given_away(at: datetime) -> None:
+    sku, (here, there, full) = stocked(1, 1, 1, at=at)
+    reservations.hold(
+        wants=[Want(bill, node.pk, sku.pk, 1) for bill, node in zip("ABC", (here, there, full), strict=True)], at=at
+    )
+    swaps = [Swap(("A",), (Want("A", full.pk, sku.pk, 1),)), Swap(("B",), (Want("B", here.pk, sku.pk, 1),))]
+    assert reservations.swap(swaps=swaps, at=at) == [False, False]
+    assert open_rows() == [("A", here.code, 1), ("B", there.code, 1), ("C", full.code, 1)]
