@@ -97,6 +97,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
         "经销商",
         (
             Page("dealers", "dealer", "经销商", "handshake"),
+            Page("dealers", "dayload", "每日接单量", "calendar_month"),
             Page("dealers", "staff", "人员", "badge"),
             Page("dealers", "division", "行政区划", "map"),
             Page("dealers", "township", "乡镇街道", "signpost"),

@@ -376,6 +376,19 @@ class RoutingChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CapacityFreed(Event):
+    """A dealer that was full may get work again: given_back, new_day or raised."""
+
+    name: ClassVar[str] = "capacity.freed"
+    dealer_id: int
+    why: str
+
+    @property
+    def subject(self) -> str:
+        return f"dealer:{self.dealer_id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StatementReady(Event):
     """A dealer's statement was drawn up for a period."""
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bots.models import CardMessage, ChatIdentity, ChatMessage, InboundEvent, SocketTicket
-from dealers.models import Dealer, Division, DivisionEdition, SplitRule, Staff, Township, WorkRefund
+from dealers.models import DayLoad, Dealer, Division, DivisionEdition, SplitRule, Staff, Township, WorkRefund
 from dealers.settlement import actions as settlement
 from dealers.settlement.rules import NewEntry, NewLine
 from inventory.ledger.models import Movement
@@ -53,6 +53,7 @@ def fill(rows: int, at: datetime) -> None:
     """Some rows of everything; no two rows share an owner, so that a list that asks per row is found out."""
     for n in range(rows):
         dealer = make.make_dealer(f"FULL{n:03d}")
+        DayLoad.objects.create(dealer=dealer, day=at.date(), taken=1, allowed=200)
         staff, sku = make.make_staff(dealer), make.make_sku(f"FULL-{n:03d}")
         node = make.make_node(dealer)
         level = make.make_level(node, sku, on_hand=1, safety_stock=3)

@@ -30,7 +30,14 @@ FLOORS = {
     "oms_project.parsing": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
-    "dealers": [{"divisions"}, {"directory"}, {"settlement", "insights"}, {"management"}],
+    "dealers": [
+        {"divisions"},
+        {"directory"},
+        {"capacity", "acceptance"},
+        {"settlement", "insights"},
+        {"desk"},
+        {"management"},
+    ],
     "inventory": [
         {"items"},
         {"ledger"},

@@ -21,6 +21,7 @@ from bots.miniapp import tickets
 from bots.miniapp.auth import HasRole, issue_token
 from bots.miniapp.problems import StaleRecord
 from bots.transports.wechat import openid_for
+from dealers.capacity import queries as capacity
 from dealers.directory import actions as directory_actions
 from dealers.directory import queries as directory
 from dealers.directory.login import check_credentials
@@ -36,6 +37,7 @@ from orders.receivers import actions as receivers
 
 EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "installer"})
 ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
+DEALING = frozenset({"owner", "clerk"})
 WORKING = frozenset({"admin", "operator", "owner", "clerk", "installer"})
 COUNTING = frozenset({"admin", "finance", "owner"})
 
@@ -103,6 +105,14 @@ class Me(Door):
     @extend_schema(responses=shapes.StaffRecord, summary="我是谁")
     def get(self, request: Request) -> Response:
         return self.show(shapes.StaffRecord, self.staff)
+
+
+class MyDay(Door):
+    roles = DEALING
+
+    @extend_schema(responses=shapes.DayRecord, summary="今日接单量与余量")
+    def get(self, request: Request) -> Response:
+        return self.show(shapes.DayRecord, capacity.own_day(staff=self.staff, at=timezone.now()))
 
 
 class BindWeChat(Door):

@@ -31,7 +31,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "inventory.change_transfer", "inventory.add_stockfile", "inventory.change_stockfile", "inventory.add_incoming",
         "inventory.change_incoming",
         "dealers.view_dealer", "dealers.view_division*", "dealers.view_township", "dealers.view_skill",
-        "dealers.view_servicearea",
+        "dealers.view_servicearea", "dealers.view_dayload",
     ),
     "finance": (
         "dealers.view_*", "dealers.add_splitrule", "dealers.change_splitrule", "dealers.change_statement", "journal.view_entry",

@@ -1,6 +1,6 @@
 """Who does the work: orders are routed and offered, refused work is offered to the next.
 
-Lock order: Order, then Offer, then work, then stock levels.
+Lock order: Order, then Offer, then work, then stock levels, then dealers' days.
 """
 
 from collections.abc import Sequence
@@ -8,6 +8,9 @@ from datetime import datetime
 
 from django.db import transaction
 
+from dealers.acceptance import actions as acceptance
+from dealers.capacity import actions as capacity
+from dealers.capacity.rules import left_of
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal import actions as journal
@@ -23,7 +26,7 @@ from orders.offers.rules import Planned
 from orders.review import actions as review
 from orders.routing import actions as routing_actions
 from orders.routing import queries as routing
-from orders.routing.rules import Decision, decide
+from orders.routing.rules import Decision, RoutingTable
 from orders.work import actions as work_actions
 from orders.work.models import FulfillmentOrder
 from orders.work.queries import as_orders
@@ -44,7 +47,7 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
     orders = lifecycle.take_for_routing(order_ids=order_ids, at=at)
     if not orders:
         return 0
-    decisions, planned = _reserve(orders, at)
+    decisions, planned = _reserve_with_capacity(orders, actor, at)
     routed = [order for order in orders if order.order_id in planned]
     saved: list[Saved] = [(order, decisions[order.order_id], "", 1) for order in orders]
     if routed:
@@ -57,30 +60,65 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
     return len(routed)
 
 
-def _reserve(orders: Sequence[OrderToRoute], at: datetime) -> tuple[dict[int, Decision], dict[int, list[Planned]]]:
-    """Decide orders one after another on one stock snapshot and hold what they want, all together.
+def _reserve_with_capacity(
+    orders: Sequence[OrderToRoute], actor: str, at: datetime
+) -> tuple[dict[int, Decision], dict[int, list[Planned]]]:
+    """Decide orders, hold their stock, and take the places of dealers' days that their work needs.
 
-    An order any of whose bills another worker outran gives back its other bills and is decided
-    again on fresh stock, up to three times.
+    Stock is locked before days. An order that another worker outran at a dealer gives everything
+    back and is decided again, up to three times in all.
     """
     table = routing.routing_table(at)
     decisions: dict[int, Decision] = {}
     planned: dict[int, list[Planned]] = {}
     todo = list(orders)
     for _ in range(ROUNDS):
-        stock = queries.stock_for(todo, table, at)
+        days = queries.days_for(todo, table, at)
+        decided, found = _reserve(todo, table, left_of(days.values()), at)
+        slots = rules.slots_of(work for works in found.values() for work in works)
+        admitted = capacity.take(slots=slots, days=days, at=at)
+        outrun = {key for key, works in found.items() if any(each not in admitted for each in rules.slots_of(works))}
+        decisions |= decided
+        planned |= {key: works for key, works in found.items() if key not in outrun}
+        todo = [order for order in todo if order.order_id in outrun]
+        if not todo:
+            break
+        given_up = [work.fo_no for key in outrun for work in found[key]]
+        reservations.release(bills=given_up, at=at)
+        capacity.give_back(bills=given_up, actor=actor, at=at)
+    for order in todo:
+        decisions[order.order_id] = rules.taken_meanwhile(decisions[order.order_id], rules.FULL_MEANWHILE)
+    return decisions, planned
+
+
+def _reserve(
+    orders: Sequence[OrderToRoute], table: RoutingTable, left: dict[int, int], at: datetime
+) -> tuple[dict[int, Decision], dict[int, list[Planned]]]:
+    """Decide orders one after another on one stock snapshot and hold what they want, all together.
+
+    An order any of whose bills another worker outran gives back its other bills and is decided
+    again on fresh stock, up to three times. `left` is what dealers may still get; it is counted off.
+    """
+    decisions: dict[int, Decision] = {}
+    planned: dict[int, list[Planned]] = {}
+    todo = list(orders)
+    for _ in range(ROUNDS):
+        stock, room = queries.stock_for(todo, table, at), dict(left)
         tried: dict[int, list[Planned]] = {}
         for order in todo:
-            ladder, seen = queries.ladder_for(order.channel), stock.view(order.claims)
-            decision = decisions[order.order_id] = decide(order, table, seen, ladder=ladder, refused=frozenset(), at=at)
+            ladder = queries.ladder_for(order.channel)
+            decision = decisions[order.order_id] = rules.decide_within(order, table, stock, ladder, room, at)
             if decision.is_routable:
-                tried[order.order_id] = rules.plan_works(order, decision, ladder)
-                rules.take(stock, tried[order.order_id])
+                works = tried[order.order_id] = rules.plan_works(order, decision, ladder)
+                rules.take(stock, works)
+                rules.count_off(room, works)
         wants = rules.wants_of(work for works in tried.values() for work in works)
         held = reservations.hold(wants=wants, at=at) if wants else frozenset()
         wanted = {want.bill for want in wants}
         lost = {key for key, works in tried.items() if any(work.fo_no in wanted - held for work in works)}
-        planned.update({key: works for key, works in tried.items() if key not in lost})
+        kept = {key: works for key, works in tried.items() if key not in lost}
+        planned |= kept
+        rules.count_off(left, (work for works in kept.values() for work in works))
         todo = [order for order in todo if order.order_id in lost]
         if not todo:
             break
@@ -143,6 +181,8 @@ def _ask_next(work_ids: Sequence[int], at: datetime) -> None:
         return
     orders, asked = as_orders(works), asked_before([work.pk for work in works])
     decisions, moved = _move_on(works, orders, asked, at)
+    to_dealers = {work_id for work_id, planned in moved.items() if planned.dealer_id}
+    capacity.give_back(bills=[work.fo_no for work in works if work.pk not in to_dealers], actor=ACTOR, at=at)
     for work in works:
         if work.pk not in moved:
             reservations.release(bills=[work.fo_no], at=at)
@@ -161,22 +201,26 @@ def _move_on(
     """Decide refused work anew and carry its stock over; returns the decisions, and by work id what was moved.
 
     All stock rows of a round are locked in key order before the first is touched, so that two
-    workers never wait for each other.
+    workers never wait for each other; the dealers' days come after them. What dealers gave back
+    counts for whoever comes next.
     """
     table = routing.routing_table(at)
     decisions: dict[int, Decision] = {}
     moved: dict[int, Planned] = {}
     todo = list(works)
     for _ in range(ROUNDS):
+        days = queries.days_for([orders[work.pk] for work in todo], table, at)
+        left = left_of(days.values())
         stock = queries.stock_for([orders[work.pk] for work in todo], table, at)
         tried: dict[int, Planned] = {}
         for work in todo:
             order, before = orders[work.pk], asked[work.pk]
             ladder = rules.next_rung(queries.ladder_for(order.channel), before.per_rung)
-            decision = decisions[work.pk] = rules.decide_whole(order, table, stock, ladder, before.dealers, at)
+            decision = decisions[work.pk] = rules.decide_whole(order, table, stock, ladder, before.dealers, left, at)
             for planned in rules.plan_works(order, decision, ladder, work.fo_no):
                 tried[work.pk] = planned
                 rules.take(stock, [planned])
+                rules.count_off(left, [planned])
         todo = [work for work in todo if work.pk in tried]
         statements.lock_levels(
             {(node_id, want.sku_id) for work in todo for want in tried[work.pk].wants for node_id in (work.node_id, want.node_id)}
@@ -184,8 +228,11 @@ def _move_on(
         reservations.release(bills=[work.fo_no for work in todo], at=at)
         wants = rules.wants_of(tried.values())
         held = reservations.hold(wants=wants, at=at) if wants else frozenset()
-        for work in todo:
-            if work.fo_no in held or not tried[work.pk].wants:
+        ready = [work for work in todo if work.fo_no in held or not tried[work.pk].wants]
+        slots = rules.slots_of(tried[work.pk] for work in ready)
+        admitted = capacity.move(slots=slots, days=days, actor=ACTOR, at=at)
+        for work in ready:
+            if work.fo_no in admitted or tried[work.pk].dealer_id is None:
                 moved[work.pk] = tried[work.pk]
                 _rehome(work, tried[work.pk], at)
         todo = [work for work in todo if work.pk not in moved]
@@ -218,7 +265,7 @@ def on_offer_closed(facts: Sequence[Fact], *, at: datetime) -> None:
             counts[fact.payload["dealer_id"]] = counts.get(fact.payload["dealer_id"], 0) + 1
     if left := sorted({fact.payload["fo_id"] for fact in facts if fact.payload["state"] != "accepted"}):
         _ask_next(left, at)
-    offers.count_answers(accepted=accepted, refused=refused)
+    acceptance.count_answers(accepted=accepted, refused=refused, at=at)
 
 
 @transaction.atomic
@@ -233,6 +280,7 @@ def on_order_closed_at_source(facts: Sequence[Fact], *, at: datetime) -> None:
             cancelled += work_actions.cancel_works(order_id=order.pk, actor=ACTOR, at=at)
     if cancelled:
         reservations.release(bills=cancelled, at=at)
+        capacity.give_back(bills=cancelled, actor=ACTOR, at=at)
 
 
 @transaction.atomic
@@ -257,6 +305,7 @@ def _place_again(order: Order, at: datetime) -> None:
     else:
         if voided:
             reservations.release(bills=voided, at=at)
+            capacity.give_back(bills=voided, actor=ACTOR, at=at)
 
 
 @transaction.atomic

@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from dealers.capacity import queries as capacity
+from dealers.capacity.rules import DealerDay
 from dealers.models import Dealer
 from inventory.models import Node
 from inventory.reservations.queries import shelf
@@ -76,6 +78,14 @@ def stock_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetim
         sku_ids.update(line.sku_id for line in order.lines if line.is_counted)
     claims = {claim for order in orders for claim in order.claims}
     return shelf(node_ids=node_ids, sku_ids=sku_ids, claims=claims, at=at)
+
+
+def days_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetime) -> dict[int, DealerDay]:
+    """What the dealers who may get one of these orders may still take today."""
+    dealers: set[int] = set()
+    for area in {(order.division_code, order.channel) for order in orders}:
+        dealers.update(found.node.dealer_id for found in table.considered(*area) if found.fence is None and found.node.dealer_id)
+    return capacity.days_of(dealers, at)
 
 
 def unroutable_orders(sku_ids: Collection[int] | None, limit: int) -> list[tuple[int, str, str]]:

@@ -1,5 +1,6 @@
 """Who is asked next, and what a decision becomes. Plain values, no database."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from orders.routing.rules import Decision, RoutingTable, Rung, decide
 HQ = "hq"
 DEFAULT_LADDER = (Rung(1, "territory", 60, 2), Rung(2, "neighbour", 60, 2), Rung(3, HQ, 60, 1))
 TAKEN_MEANWHILE = "库存被同时下单的订单占用"
+FULL_MEANWHILE = "接单名额被同时下单的订单占用"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +68,53 @@ def next_rung(ladder: Sequence[Rung], asked: Mapping[int, int]) -> tuple[Rung, .
 
 
 def decide_whole(
-    order: OrderToRoute, table: RoutingTable, shelves: Shelf, ladder: tuple[Rung, ...], refused: frozenset[int], at: datetime
+    order: OrderToRoute,
+    table: RoutingTable,
+    shelves: Shelf,
+    ladder: tuple[Rung, ...],
+    refused: frozenset[int],
+    left: Mapping[int, int],
+    at: datetime,
 ) -> Decision:
     """The best plan that keeps one piece of work in one place, climbing the ladder until there is one."""
     whole, stock = None, shelves.view(order.claims)
     for start in range(len(ladder)):
-        decision = decide(order, table, stock, ladder=ladder[start:], refused=refused, at=at)
+        decision = decide(order, table, stock, ladder=ladder[start:], refused=refused, remaining=left, at=at)
         if len(decision.packages) == 1:
             return decision
         whole = whole or decision
-    whole = whole or decide(order, table, stock, ladder=ladder, refused=refused, at=at)
+    whole = whole or decide(order, table, stock, ladder=ladder, refused=refused, remaining=left, at=at)
     return whole if not whole.packages else replace(whole, packages=(), reasons=("没有一个发货点能独自完成",))
 
 
-def taken_meanwhile(decision: Decision) -> Decision:
+def decide_within(
+    order: OrderToRoute, table: RoutingTable, shelves: Shelf, ladder: tuple[Rung, ...], left: Mapping[int, int], at: datetime
+) -> Decision:
+    """The best plan that gives no dealer more pieces of work than it may get."""
+    stock = shelves.view(order.claims)
+    decision = decide(order, table, stock, ladder=ladder, remaining=left, at=at)
+    works = Counter(package.dealer_id for package in decision.packages if package.dealer_id)
+    over = [dealer_id for dealer_id, count in works.items() if count > left.get(dealer_id, count)]
+    if not over:
+        return decision
+    return decide(order, table, stock, ladder=ladder, remaining={**left, **dict.fromkeys(over, 0)}, at=at)
+
+
+def slots_of(works: Iterable[Planned]) -> dict[str, int]:
+    """The places of dealers' days that these pieces of work take, by number of the work."""
+    return {work.fo_no: work.dealer_id for work in works if work.dealer_id}
+
+
+def count_off(left: dict[int, int], works: Iterable[Planned]) -> None:
+    """Count planned work off what dealers may still get, so that the next order of a batch sees it."""
+    for dealer_id in slots_of(works).values():
+        if dealer_id in left:
+            left[dealer_id] -= 1
+
+
+def taken_meanwhile(decision: Decision, what: str = TAKEN_MEANWHILE) -> Decision:
     """The decision of an order that others outran in every round."""
-    return replace(decision, packages=(), reasons=(TAKEN_MEANWHILE,))
+    return replace(decision, packages=(), reasons=(what,))
 
 
 def wants_of(works: Iterable[Planned]) -> list[Want]:

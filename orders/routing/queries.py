@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dealers.acceptance import queries as acceptance
+from dealers.directory.rules import day_of
 from dealers.divisions import queries as divisions
 from dealers.models import Division, ServiceArea, Skill
 from inventory.models import Node
@@ -34,10 +36,10 @@ _kept: dict[str, _Read] = {}
 
 
 def routing_table(at: datetime) -> RoutingTable:
-    """Everything a decision needs, from this process's memory while it is fresh; six statements otherwise."""
+    """Everything a decision needs, from this process's memory while it is fresh; seven statements otherwise."""
     kept = _kept.get("table")
     if kept is None or abs(at - kept.at) > FRESH:
-        kept = _kept["table"] = _Read(at, _read_table())
+        kept = _kept["table"] = _Read(at, _read_table(at))
     return kept.table
 
 
@@ -46,18 +48,16 @@ def forget() -> None:
     _kept.clear()
 
 
-def _read_table() -> RoutingTable:
+def _read_table(at: datetime) -> RoutingTable:
     skills: dict[int, set[str]] = {}
     for dealer_id, code in Skill.objects.values_list("dealer_id", "code"):
         skills.setdefault(dealer_id, set()).add(code)
     able = {dealer_id: frozenset(codes) for dealer_id, codes in skills.items()}
-    nodes, answers = [], {}
+    nodes = []
     for node in Node.objects.filter(is_active=True).select_related("dealer"):
         dealer = node.dealer
         if dealer and not dealer.is_active:
             continue
-        if dealer:
-            answers[dealer.pk] = (dealer.accepted_count, dealer.refused_count)
         nodes.append(
             NodeFacts(
                 node_id=node.pk,
@@ -85,7 +85,7 @@ def _read_table() -> RoutingTable:
         freight={kind: Freight(*terms) for kind, *terms in templates},
         policy=_read_policy(),
         centroids={code: (lng, lat) for code, lng, lat in centres if lng is not None and lat is not None},
-        answers=answers,
+        answers={dealer_id: (each.yes, each.no) for dealer_id, each in acceptance.answers_on(day_of(at)).items()},
     )
 
 

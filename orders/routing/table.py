@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dealers.acceptance.rules import PRIOR_NO, PRIOR_YES
+
 TERRITORY, NEIGHBOUR, HQ = "territory", "neighbour", "hq"
 
 
@@ -146,13 +148,13 @@ def distance_km(lng: float, lat: float, other_lng: float, other_lat: float) -> i
     return math.ceil(round(12742 * math.asin(math.sqrt(min(1.0, half))), 3))
 
 
-def risk_fen(refusal_cost_fen: int, accepted: int, refused: int) -> int:
+def risk_fen(refusal_cost_fen: int, yes: int, no: int) -> int:
     """What asking a dealer costs on average in refusals: cost × (1 − p) / p.
 
-    p = (accepted + 4) / (accepted + refused + 5.6): a dealer nobody knows says yes 5 times in 7.
-    Exact integers, rounded half up.
+    yes and no are the weights of its answers in thousandths; with the prior p = (yes + 4) / (yes + no + 5.6), as
+    dealers' acceptance has it. Exact integers, rounded half up.
     """
-    odds_no, odds_yes = 10 * refused + 16, 10 * accepted + 40
+    odds_no, odds_yes = no + PRIOR_NO, yes + PRIOR_YES
     return (2 * refusal_cost_fen * odds_no + odds_yes) // (2 * odds_yes)
 
 
@@ -169,7 +171,7 @@ class RoutingTable:
         centroids: Mapping[str, tuple[float, float]],
         answers: Mapping[int, tuple[int, int]],
     ) -> None:
-        """`answers` is (accepted, refused) per dealer; `centroids` is (lng, lat) per division."""
+        """`answers` is (yes, no) per dealer in thousandths of an answer; `centroids` is (lng, lat) per division."""
         self.policy, self.freight, self.centroids, self.answers = policy, freight, centroids, answers
         self._own: list[NodeFacts] = []
         self._of_dealer: dict[int, list[NodeFacts]] = {}

@@ -38,7 +38,7 @@ def make_table(candidates: int, seed: random.Random) -> RoutingTable:
         freight={kind: Freight(1000, 1200, 1000, 200, 3, 4000, 1, 300, 3000) for kind in ("hq", "dealer")},
         policy=PolicyTerms(),
         centroids={AREA: (120.63, 31.26)},
-        answers={number: (seed.randrange(200), seed.randrange(40)) for number in range(3, candidates + 1)},
+        answers={number: (1000 * seed.randrange(200), 1000 * seed.randrange(40)) for number in range(3, candidates + 1)},
     )
 
 

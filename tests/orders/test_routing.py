@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dealers.divisions import queries as divisions
-from dealers.models import Dealer, Division, ServiceArea
+from dealers.models import Acceptance, Dealer, Division, ServiceArea
 from inventory.models import Node
 from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound
@@ -96,7 +96,7 @@ def fences(decision: Decision) -> dict[str, str | None]:
 def test_a_package_costs_the_sum_of_its_parts() -> None:
     far = node(1, lng=HERE[0] + 10.5)
     asked = order(line(quantity=2, weight_g=1750, install_skill=SKILL))
-    known = table(far, neighbours=(1,), answers={1: (6, 2)})
+    known = table(far, neighbours=(1,), answers={1: (6000, 2000)})
     decision = run(asked, known, scarcity={(1, 1): 70})
     assert distance_km(*HERE, far.lng, far.lat) == 998
     (package,) = decision.packages
@@ -112,9 +112,9 @@ def test_a_package_costs_the_sum_of_its_parts() -> None:
     assert (decision.ladder_step, decision.runner_up_fen, decision.reasons, decision.policy) == (2, None, (), "标准 v1")
 
 
-@pytest.mark.parametrize(("accepted", "refused", "expected"), [(0, 0, 1200), (6, 2, 1080), (0, 10, 8700), (996, 0, 5)])
-def test_risk_is_the_cost_of_a_refusal_times_the_odds(accepted: int, refused: int, expected: int) -> None:
-    assert risk_fen(3000, accepted, refused) == expected
+@pytest.mark.parametrize(("yes", "no", "expected"), [(0, 0, 1200), (6000, 2000, 1080), (0, 10_000, 8700), (996_000, 0, 5)])
+def test_risk_is_the_cost_of_a_refusal_times_the_odds(yes: int, no: int, expected: int) -> None:
+    assert risk_fen(3000, yes, no) == expected
 
 
 def test_our_own_places_carry_no_risk_and_buy_installation() -> None:
@@ -189,7 +189,7 @@ def test_reasons_count_places_and_name_the_goods_nobody_has() -> None:
 
 
 def test_the_first_rung_that_can_do_it_wins_whatever_later_ones_cost() -> None:
-    known = table(node(1), node(2), node(3, dealer_id=None), neighbours=(2,), answers={1: (0, 50)})
+    known = table(node(1), node(2), node(3, dealer_id=None), neighbours=(2,), answers={1: (0, 50_000)})
     first = run(order(line()), known)
     assert (first.packages[0].node_id, first.ladder_step) == (1, 1)
     assert fences(first) == {"N1": None, "N2": "LADDER", "N3": "LADDER"}
@@ -265,7 +265,7 @@ def test_the_split_fee_decides_to_the_fen(skus: tuple[int, int], split_fee_fen: 
     asked = order(*(line(sku_id, 5, weight_g=0) for sku_id in skus))
     stock = {(1, skus[0]): 5, (2, skus[1]): 5, (3, 1): 10, (3, 2): 10}
     terms = replace(POLICY, split_fee_fen=split_fee_fen)
-    decision = run(asked, table(node(1), node(2), node(3), policy=terms, answers={3: (0, 9)}), stock)
+    decision = run(asked, table(node(1), node(2), node(3), policy=terms, answers={3: (0, 9000)}), stock)
     assert ({each.node for each in decision.packages}, decision.cost_fen) == (places, cost_fen)
 
 
@@ -348,7 +348,7 @@ def questions(draw: st.DrawFn) -> tuple[OrderToRoute, RoutingTable, dict[tuple[i
         neighbours=() if tight else tuple(draw(st.sets(st.integers(1, 5)))),
         freight={"dealer": freight, "hq": FREIGHT},
         policy=replace(POLICY, split_fee_fen=draw(st.integers(0, 6000))),
-        answers={number: (draw(st.integers(0, 30)), draw(st.integers(0, 9))) for number in range(1, 6)},
+        answers={number: (draw(st.integers(0, 30_000)), draw(st.integers(0, 9000))) for number in range(1, 6)},
     )
     stock = {
         (number, sku): draw(st.sampled_from([0, 9]) if tight else st.integers(0, 6))
@@ -392,7 +392,8 @@ def world(db: None) -> Iterator[Dealer]:
     """One dealer at home, paused HQ, an ended place, and what it costs."""
     queries.forget()
     Division.objects.create(code=AREA, name="吴中区", level=3, lng=HERE[0], lat=HERE[1])
-    dealer = make_dealer("D001", accepted_count=6, refused_count=2)
+    dealer = make_dealer("D001")
+    Acceptance.objects.create(dealer=dealer, yes_weight=6000, no_weight=2000, as_of=NOON.date())
     make_node(dealer, code="N1", lng=HERE[0], lat=HERE[1])
     make_node(code="N2", is_paused=True)
     make_node(code="N3", is_active=False)
@@ -404,12 +405,12 @@ def world(db: None) -> Iterator[Dealer]:
     queries.forget()
 
 
-def test_the_table_is_read_in_six_statements_and_kept_for_five_seconds(world: Dealer) -> None:
+def test_the_table_is_read_in_seven_statements_and_kept_for_five_seconds(world: Dealer) -> None:
     divisions.gazetteer()
     with CaptureQueriesContext(connection) as captured:
         known = queries.routing_table(NOON)
         assert queries.routing_table(NOON + timedelta(seconds=5)) is known
-    assert len(captured) == 6
+    assert len(captured) == 7
     considered = known.considered(AREA, "doudian")
     assert [(each.node.code, each.target, each.fence) for each in considered] == [
         ("N1", "territory", None), ("N2", "hq", "PAUSED"),
