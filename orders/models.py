@@ -4,7 +4,7 @@ from orders.catalogue.models import Product, ProductPart
 from orders.dispatch.models import LadderPolicy, LadderStep
 from orders.fulfilment.models import Appointment, Parcel, RedeemCode
 from orders.intake.models import ChannelAccount, SourceMessage
-from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund, StrandedOrder
 from orders.offers.models import Offer
 from orders.receivers.models import ReceiverReveal
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
@@ -31,4 +31,5 @@ __all__ = [
     "RoutingDecision",
     "RoutingPolicy",
     "SourceMessage",
+    "StrandedOrder",
 ]

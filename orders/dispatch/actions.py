@@ -33,7 +33,6 @@ from orders.work.queries import as_orders
 
 ACTOR = "system:dispatch"
 ROUNDS = 3
-RETRY_CHUNK, RETRY_LIMIT = 100, 1000
 Saved = tuple[OrderToRoute, Decision, str, int]
 
 
@@ -52,7 +51,10 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
     saved: list[Saved] = [(order, decisions[order.order_id], "", 1) for order in orders]
     if routed:
         _open(routed, decisions, planned, actor, at)
-        reservations.release(bills=[order.order_no for order in routed if order.is_awaited], at=at)
+        awaited = [order for order in routed if order.is_awaited]
+        reservations.release(bills=[order.order_no for order in awaited], at=at)
+        if awaited:
+            lifecycle.end_stranding(order_ids=[order.order_id for order in awaited])
     routing_actions.save_decisions(decisions=saved, at=at)
     if stranded := [order for order in orders if order.order_id not in planned]:
         reasons = {order.order_id: list(decisions[order.order_id].reasons) for order in stranded}
@@ -167,6 +169,14 @@ def _open(
         if work.dealer_id is None
     ]
     journal.record(*facts, actor=actor, at=at)
+
+
+@transaction.atomic(savepoint=False)
+def open_by_hand(*, order: OrderToRoute, works: Sequence[Planned], actor: str, at: datetime) -> None:
+    """Open the work of a taken order as a person decided; its stock and its dealers' days are taken already."""
+    decision = rules.decided_by_hand(order, works, queries.roster().nodes)
+    _open([order], {order.order_id: decision}, {order.order_id: list(works)}, actor, at)
+    routing_actions.save_decisions(decisions=[(order, decision, "", 1)], at=at)
 
 
 def _ask_next(work_ids: Sequence[int], at: datetime) -> None:
@@ -306,26 +316,3 @@ def _place_again(order: Order, at: datetime) -> None:
         if voided:
             reservations.release(bills=voided, at=at)
             capacity.give_back(bills=voided, actor=ACTOR, at=at)
-
-
-@transaction.atomic
-def on_stock_arrived(facts: Sequence[Fact], *, at: datetime) -> None:
-    """Try the unroutable orders again that need the goods and may be served from where they arrived."""
-    nodes = {fact.payload["node_id"] for fact in facts}
-    sku_ids = {sku_id for fact in facts for sku_id in fact.payload["sku_ids"]}
-    table = routing.routing_table(at)
-    waiting = queries.unroutable_orders(sku_ids, RETRY_LIMIT)
-    _retry([row[0] for row in waiting if nodes & set(table.candidates(row[1], row[2]))], at)
-
-
-@transaction.atomic
-def on_routing_changed(facts: Sequence[Fact], *, at: datetime) -> None:
-    """Try all unroutable orders again, on the rules as they are now."""
-    routing.forget()
-    queries.forget()
-    _retry([row[0] for row in queries.unroutable_orders(None, RETRY_LIMIT)], at)
-
-
-def _retry(order_ids: Sequence[int], at: datetime) -> None:
-    for start in range(0, len(order_ids), RETRY_CHUNK):
-        route_orders(order_ids=order_ids[start : start + RETRY_CHUNK], actor=ACTOR, at=at)

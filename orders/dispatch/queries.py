@@ -13,7 +13,6 @@ from inventory.reservations.queries import shelf
 from inventory.reservations.rules import Shelf
 from orders.dispatch.models import LadderStep
 from orders.dispatch.rules import LadderTerms, NodeTerms, choose_ladder
-from orders.lifecycle.models import Order
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import DealerTerms
 from orders.routing.rules import RoutingTable, Rung
@@ -86,12 +85,3 @@ def days_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetime
     for area in {(order.division_code, order.channel) for order in orders}:
         dealers.update(found.node.dealer_id for found in table.considered(*area) if found.fence is None and found.node.dealer_id)
     return capacity.days_of(dealers, at)
-
-
-def unroutable_orders(sku_ids: Collection[int] | None, limit: int) -> list[tuple[int, str, str]]:
-    """Orders nobody could serve, oldest first, as (id, division code, channel); all, or those that need these SKUs."""
-    orders = Order.objects.filter(state=Order.State.UNROUTABLE)
-    if sku_ids is not None:
-        orders = orders.filter(lines__sku_id__in=sku_ids).distinct()
-    rows = orders.order_by("placed_at", "id").values_list("id", "division_code", "channel", "placed_at")[:limit]
-    return [(order_id, division_code, channel) for order_id, division_code, channel, _ in rows]

@@ -8,11 +8,12 @@ from datetime import datetime
 from inventory.reservations.rules import Shelf, Want, demands_of
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import Planned
-from orders.routing.rules import Decision, RoutingTable, Rung, decide
+from orders.routing.rules import Decision, Package, RoutingTable, Rung, decide
 
 HQ = "hq"
 DEFAULT_LADDER = (Rung(1, "territory", 60, 2), Rung(2, "neighbour", 60, 2), Rung(3, HQ, 60, 1))
 TAKEN_MEANWHILE = "库存被同时下单的订单占用"
+BY_HAND = "人工派单"
 FULL_MEANWHILE = "接单名额被同时下单的订单占用"
 
 
@@ -85,6 +86,23 @@ def decide_whole(
         whole = whole or decision
     whole = whole or decide(order, table, stock, ladder=ladder, refused=refused, remaining=left, at=at)
     return whole if not whole.packages else replace(whole, packages=(), reasons=("没有一个发货点能独自完成",))
+
+
+def decided_by_hand(order: OrderToRoute, works: Iterable[Planned], nodes: Mapping[int, NodeTerms]) -> Decision:
+    """What a person decided, in the form in which decisions are kept; nobody asked what it costs."""
+    packages = tuple(
+        Package(
+            node_id=work.node_id,
+            dealer_id=work.dealer_id,
+            line_indexes=tuple(order.lines.index(line) for line in work.lines),
+            cost_fen=0,
+            breakdown={},
+            days=0,
+            node=nodes[work.node_id].code,
+        )
+        for work in works
+    )
+    return Decision(packages, 1, 0, None, [], (), BY_HAND)
 
 
 def decide_within(

@@ -4,7 +4,7 @@ Lock order: Order, then Offer, then work, then stock levels.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from django.db import transaction
@@ -16,7 +16,7 @@ from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.sealed import fingerprint, seal
 from orders.lifecycle import rules, statements
-from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund, StrandedOrder
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, OrderToRoute, Receiver
 
 Key = tuple[str, str, str]
@@ -178,6 +178,7 @@ def _close_at_source(order: Order, at: datetime) -> list[events.Event]:
     Order.objects.filter(pk=order.pk).update(state=Order.State.CANCELLED, version=F("version") + 1)
     OrderHold.objects.filter(order=order, released_at=None).update(released_at=at, note="平台关闭")
     reservations.release(bills=[order.order_no], at=at)
+    end_stranding(order_ids=[order.pk])
     return [closed, events.OrderCancelled(order_id=order.pk, order_no=order.order_no, reason="平台关闭")]
 
 
@@ -265,11 +266,22 @@ def take_for_routing(*, order_ids: Sequence[int], at: datetime) -> list[OrderToR
 
 
 @transaction.atomic(savepoint=False)
-def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Sequence[str]], at: datetime, actor: str) -> None:
-    """No plan holds for these taken orders now: they wait for stock, rules or a person."""
+def mark_unroutable(
+    *,
+    orders: Sequence[OrderToRoute],
+    reasons: Mapping[int, Sequence[str]],
+    at: datetime,
+    actor: str,
+    cancel_after: Mapping[int, timedelta] | None = None,
+) -> None:
+    """No plan holds for these taken orders now: they wait for stock, capacity, rules or a person.
+
+    `cancel_after` is how long an order may wait in all, where it may not wait for ever.
+    """
     ids = [order.order_id for order in orders]
     Order.objects.filter(pk__in=ids, state=Order.State.ROUTED).update(state=Order.State.UNROUTABLE, version=F("version") + 1)
     await_stock([order.order_id for order in orders if not order.is_awaited], at)
+    _strand(ids, reasons, cancel_after or {}, at)
     facts = [
         events.OrderUnroutable(
             order_id=order.order_id,
@@ -280,3 +292,25 @@ def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Seq
         for order in orders
     ]
     journal.record(*facts, actor=actor, at=at)
+
+
+def _strand(
+    ids: Sequence[int], reasons: Mapping[int, Sequence[str]], cancel_after: Mapping[int, timedelta], at: datetime
+) -> None:
+    """Write who waits since when and why; two statements."""
+    known = {row.order_id: row for row in StrandedOrder.objects.filter(order_id__in=ids)}
+    rows = []
+    for order_id in ids:
+        row = known.get(order_id) or StrandedOrder(order_id=order_id, since=at, tries=0)
+        row.tried_at, row.tries, row.reasons = at, row.tries + 1, list(reasons.get(order_id, ()))
+        row.cancel_at = row.since + cancel_after[order_id] if order_id in cancel_after else None
+        row.pk = None  # the order is the key: a known row is found by it
+        rows.append(row)
+    fields = ["tried_at", "tries", "reasons", "cancel_at"]
+    StrandedOrder.objects.bulk_create(rows, update_conflicts=True, unique_fields=["order"], update_fields=fields)
+
+
+@transaction.atomic(savepoint=False)
+def end_stranding(*, order_ids: Sequence[int]) -> None:
+    """These orders do not wait for somebody to serve them any more."""
+    StrandedOrder.objects.filter(order_id__in=order_ids, cancelled_at=None).delete()

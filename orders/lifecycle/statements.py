@@ -122,6 +122,15 @@ def take_orders_for_routing(order_ids: Sequence[int]) -> list[OrderToRoute]:
     return [_order_to_route(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
 
 
+def read_orders_to_route(order_ids: Sequence[int]) -> list[OrderToRoute]:
+    """These orders with their open lines as routing would see them, left as they are."""
+    only = f" AND taken.id IN ({', '.join(['%s'] * len(order_ids))})"
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKEN_LINES.format(taken="orders_order taken", only=only), list(order_ids))
+        rows = cursor.fetchall()
+    return [_order_to_route(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
+
+
 def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
     head = rows[0]
     lines = tuple(
