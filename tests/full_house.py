@@ -45,6 +45,7 @@ from orders.models import (
     RoutingDecision,
     RoutingPolicy,
     SourceMessage,
+    StrandedOrder,
 )
 from tests import make
 
@@ -107,6 +108,7 @@ def _pool(n: int, dealer: Dealer, node: Node, sku: Sku, at: datetime) -> None:
 def _order(n: int, order: Order, sku: Sku, staff: Staff, at: datetime) -> None:
     OrderHold.objects.create(order=order, reason="address", detail="缺少区县", opened_at=at)
     OrderHold.objects.create(order=order, reason="remark", opened_at=at, released_at=at, released_by=staff)
+    StrandedOrder.objects.create(order=order, since=at, tried_at=at, reasons=["可售库存不足 ×3"])
     Refund.objects.create(order=order, refund_key=f"full-{n}", amount_fen=100, refunded_at=at)
     ReceiverReveal.objects.create(order=order, staff=staff, door="admin", revealed_at=at)
     product = Product.objects.create(code=f"FULL-P{n}", name=f"组合{n}")

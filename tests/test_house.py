@@ -56,7 +56,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"receivers", "routing"},
         {"offers"},
         {"dispatch"},
-        {"placing", "promise"},
+        {"placing", "promise", "stranded"},
         {"fulfilment"},
         {"live"},
         {"desk"},
