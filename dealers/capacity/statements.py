@@ -50,8 +50,16 @@ def read_days(dealer_ids: Collection[int], day: date) -> dict[int, DealerDay]:
             [_day(day), _day(day), *values],
         )
         return {
-            row[0]: DealerDay(row[0], day, *row[1:5], last=Counted(_read_day(row[5]), *row[6:]) if row[5] else None)
-            for row in cursor.fetchall()
+            dealer_id: DealerDay(
+                dealer_id=dealer_id,
+                day=day,
+                capacity=capacity,
+                carry_percent=carry_percent,
+                weekdays=weekdays,
+                taken=taken,
+                last=Counted(_read_day(last[0]), last[1], last[2]) if last[0] else None,
+            )
+            for dealer_id, capacity, carry_percent, weekdays, taken, *last in cursor.fetchall()
         }
 
 

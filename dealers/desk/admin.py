@@ -7,7 +7,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 
 from dealers.acceptance import queries as acceptance
@@ -69,7 +69,7 @@ class DealerAdmin(ModelAdmin):
     def load_told(self, dealer: Dealer) -> SafeString:
         """Today's figures with what was carried over, and the last counted days."""
         if dealer.pk is None:
-            return format_html("—")
+            return mark_safe("—")
         day = capacity.days_of([dealer.pk], timezone.now())[dealer.pk]
         carried = f"每日 {day.capacity} + 结转 {day.carried}" if day.carried else f"每日 {day.capacity}"
         rows = capacity.last_days(dealer_id=dealer.pk, limit=DAYS_SHOWN)

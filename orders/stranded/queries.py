@@ -32,7 +32,8 @@ def next_waiting(*, sku_ids: Collection[int], after: tuple[datetime, int] | None
     """The next orders of the queue, oldest first: all, or those that need some of these SKUs."""
     orders = Order.objects.filter(state=Order.State.UNROUTABLE)
     if after:
-        orders = orders.filter(Q(placed_at__gt=after[0]) | Q(placed_at=after[0], pk__gt=after[1]))
+        behind = Q(placed_at__gt=after[0]) | Q(placed_at=after[0], pk__gt=after[1])
+        orders = orders.filter(behind, placed_at__gte=after[0])  # the second is what the index understands
     if sku_ids:
         orders = orders.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), sku__in=sku_ids)))
     rows = orders.order_by("placed_at", "id").values_list("id", "division_code", "channel", "placed_at")
@@ -128,7 +129,9 @@ def placing_of(order_id: int, at: datetime) -> Placing | None:
 
 
 def _option(entry: dict[str, Any], free: tuple[int | None, ...], day: DealerDay | None, lines: Sequence[LineToRoute]) -> Option:
-    lacking = "；".join(f"{lines[int(index)].name}{text}" for index, text in entry.get("missing", {}).items())
+    lacking: dict[str, list[str]] = {}
+    for index, text in entry.get("missing", {}).items():
+        lacking.setdefault(text, []).append(lines[int(index)].name)
     return Option(
         code=entry["node"],
         name=entry["name"],
@@ -137,5 +140,5 @@ def _option(entry: dict[str, Any], free: tuple[int | None, ...], day: DealerDay 
         free=free,
         day=day,
         cost_fen=entry.get("cost_fen"),
-        why_not=entry.get("text", "") or lacking,
+        why_not=entry.get("text", "") or "；".join(f"{'、'.join(names)}：{text}" for text, names in lacking.items()),
     )

@@ -111,7 +111,7 @@ def test_the_page_shows_where_it_could_go_and_why_it_does_not(world: World, clie
     seen = told.context_data["seen"]
     options = {each.code: (each.free, each.why_not, each.day and (each.day.taken, each.day.allowed)) for each in seen.options}
     assert options["N-D001"] == ((0, 0), "今日接单已满", (0, 0))
-    assert options["N-D002"] == ((3, 0), "台灯0可售库存不足", (0, 200))
+    assert options["N-D002"] == ((3, 0), "台灯0：可售库存不足", (0, 200))
     assert options["N-HQ"] == ((0, 0), "可售库存不足", None)
 
 
