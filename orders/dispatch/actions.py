@@ -191,13 +191,13 @@ def _ask_next(work_ids: Sequence[int], at: datetime) -> None:
         return
     orders, asked = as_orders(works), asked_before([work.pk for work in works])
     decisions, moved = _move_on(works, orders, asked, at)
-    to_dealers = {work_id for work_id, planned in moved.items() if planned.dealer_id}
-    capacity.give_back(bills=[work.fo_no for work in works if work.pk not in to_dealers], actor=ACTOR, at=at)
     for work in works:
         if work.pk not in moved:
             reservations.release(bills=[work.fo_no], at=at)
             note = "；".join(decisions[work.pk].reasons)[:200]
             work_actions.move_work(work_id=work.pk, to=FulfillmentOrder.State.STUCK, actor=ACTOR, at=at, note=note)
+    to_dealers = {work_id for work_id, planned in moved.items() if planned.dealer_id}
+    capacity.give_back(bills=[work.fo_no for work in works if work.pk not in to_dealers], actor=ACTOR, at=at)
     saved = [(orders[work.pk], decisions[work.pk], work.fo_no, asked[work.pk].rounds + 1) for work in works]
     routing_actions.save_decisions(decisions=saved, at=at)
     offered = [(planned, work_id, asked[work_id].rounds + 1) for work_id, planned in moved.items() if planned.dealer_id]
