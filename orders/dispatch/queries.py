@@ -81,7 +81,6 @@ def stock_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetim
 
 def days_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetime) -> dict[int, DealerDay]:
     """What the dealers who may get one of these orders may still take today."""
-    dealers: set[int] = set()
-    for area in {(order.division_code, order.channel) for order in orders}:
-        dealers.update(found.node.dealer_id for found in table.considered(*area) if found.fence is None and found.node.dealer_id)
-    return capacity.days_of(dealers, at)
+    areas = {(order.division_code, order.channel) for order in orders}
+    places = {roster().nodes.get(node_id) for area in areas for node_id in table.candidates(*area)}
+    return capacity.days_of({place.dealer_id for place in places if place and place.dealer_id}, at)
