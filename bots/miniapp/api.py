@@ -1,31 +1,26 @@
-"""The dealers' HTTP API: translate, authorise, call one action or query, answer.
-
-Lists are pages by falling id: `before` is the last id seen, `next_before` the next value or null.
-"""
+"""The dealers' HTTP API: people, offers, work and statements. Translate, authorise, call one action or query, answer."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, Serializer
-from rest_framework.views import APIView
+from rest_framework.serializers import Serializer
 
 from bots.miniapp import serializers as shapes
 from bots.miniapp import tickets
-from bots.miniapp.auth import HasRole, issue_token
+from bots.miniapp.auth import issue_token
+from bots.miniapp.door import ANSWERING, COUNTING, DEALING, EVERYBODY, PAGED, WORKING, Door
 from bots.miniapp.problems import StaleRecord
 from bots.transports.wechat import openid_for
 from dealers.capacity import queries as capacity
 from dealers.directory import actions as directory_actions
 from dealers.directory import queries as directory
 from dealers.directory.login import check_credentials
-from dealers.models import Staff
 from dealers.settlement import actions as settlement_actions
 from dealers.settlement import queries as settlement
 from oms_project.refusal import NotFound, Refusal
@@ -34,46 +29,6 @@ from orders.fulfilment import queries as fulfilment
 from orders.offers import actions as offer_actions
 from orders.offers import queries as offers
 from orders.receivers import actions as receivers
-
-EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "installer"})
-ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
-DEALING = frozenset({"owner", "clerk"})
-WORKING = frozenset({"admin", "operator", "owner", "clerk", "installer"})
-COUNTING = frozenset({"admin", "finance", "owner"})
-
-
-class Door(APIView):
-    """The common manners of all views: roles, strict input, pages."""
-
-    permission_classes: list[Any] = [HasRole]
-    roles: ClassVar[frozenset[str]] = frozenset()
-
-    @property
-    def staff(self) -> Staff:
-        """The person who calls; HasRole has let them in."""
-        return cast(Staff, self.request.user)
-
-    def read(self, shape: type[Serializer[Any]], data: Any) -> dict[str, Any]:
-        """The validated input. Raises ValidationError naming each wrong or unknown field."""
-        serializer = shape(data=data)
-        serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
-
-    def show(self, shape: type[BaseSerializer[Any]], thing: Any, code: int = status.HTTP_200_OK) -> Response:
-        return Response(shape(thing, context={"request": self.request}).data, status=code)
-
-    def page(self, rows: QuerySet[Any], shape: type[BaseSerializer[Any]], asked: dict[str, Any]) -> Response:
-        """One page of rows by falling id."""
-        if asked["before"]:
-            rows = rows.filter(id__lt=asked["before"])
-        found = list(rows.order_by("-id")[: asked["limit"] + 1])
-        more = len(found) > asked["limit"]
-        found = found[: asked["limit"]]
-        results = shape(found, many=True, context={"request": self.request}).data
-        return Response({"results": results, "next_before": found[-1].id if more else None})
-
-
-_PAGED = [OpenApiParameter("before", int), OpenApiParameter("limit", int)]
 
 
 class Login(Door):
@@ -148,7 +103,7 @@ class SocketTicket(Door):
 class Offers(Door):
     roles = ANSWERING
 
-    @extend_schema(parameters=_PAGED, responses=shapes.OfferPage, summary="待接单")
+    @extend_schema(parameters=PAGED, responses=shapes.OfferPage, summary="待接单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.ListInput, request.query_params.dict())
         return self.page(offers.open_offers(self.staff), shapes.OfferRecord, asked)
@@ -195,7 +150,7 @@ class DeclineOffer(OneOffer):
 class Works(Door):
     roles = WORKING
 
-    @extend_schema(parameters=[*_PAGED, OpenApiParameter("state", str)], responses=shapes.WorkPage, summary="我的履约单")
+    @extend_schema(parameters=[*PAGED, OpenApiParameter("state", str)], responses=shapes.WorkPage, summary="我的履约单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.WorkListInput, request.query_params.dict())
         works = fulfilment.works_with_details(self.staff)
@@ -279,7 +234,7 @@ class Receiver(Door):
 class Statements(Door):
     roles = COUNTING
 
-    @extend_schema(parameters=_PAGED, responses=shapes.StatementPage, summary="结算单")
+    @extend_schema(parameters=PAGED, responses=shapes.StatementPage, summary="结算单")
     def get(self, request: Request) -> Response:
         asked = self.read(shapes.ListInput, request.query_params.dict())
         return self.page(settlement.statements_for(self.staff), shapes.StatementRecord, asked)

@@ -3,7 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from bots.miniapp import api
+from bots.miniapp import api, stock
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
@@ -31,4 +31,11 @@ urlpatterns = [
     path("statements", api.Statements.as_view()),
     path("statements/<slug:statement_no>", api.OneStatement.as_view()),
     path("statements/<slug:statement_no>/confirm", api.ConfirmStatement.as_view()),
+    path("places", stock.Places.as_view()),
+    path("own-stock", stock.Stock.as_view()),
+    path("counts", stock.Counts.as_view()),
+    path("transfers", stock.Transfers.as_view()),
+    path("transfers/<slug:transfer_no>", stock.OneTransfer.as_view()),
+    path("transfers/<slug:transfer_no>/ship", stock.ShipTransfer.as_view()),
+    path("transfers/<slug:transfer_no>/receive", stock.ReceiveTransfer.as_view()),
 ]

@@ -192,21 +192,29 @@ def _refuse(file: StockFile, why: str) -> None:
     statements.delete_rows(file.pk)
 
 
-@transaction.atomic
 def _begin(file: StockFile) -> None:
-    """Recognise the columns; a file that lacks some waits for a person to say which they are."""
+    """Measure the file and recognise its columns; one that lacks some waits for a person to say which they are.
+
+    Nothing is locked meanwhile: to measure the largest files takes seconds.
+    """
     body = bytes(file.body or b"")
+    total = any_file.count_rows(body, rules.header_of)
     header = any_file.open_table(body, rules.header_of).header
     columns = rules.recognise(header, file.purpose)
     lacking = rules.missing(columns, file.purpose)
-    _swap(
+    _note(
         file,
         header=header,
         columns=columns,
-        total_rows=any_file.count_rows(body, rules.header_of),
+        total_rows=total,
         state=_State.READY if lacking else _State.READING,
         problem=f"没有认出这些列：{'、'.join(lacking)}，请选择" if lacking else "",
     )
+
+
+@transaction.atomic
+def _note(file: StockFile, **changes: Any) -> None:
+    _swap(file, **changes)
 
 
 def _read(file: StockFile) -> Iterator[int]:

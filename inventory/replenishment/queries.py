@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from dealers.models import Staff
+from inventory.items.models import Sku
 from inventory.ledger.models import Node
 from inventory.replenishment import statements
 from inventory.replenishment.advice import refill, relieve
-from inventory.replenishment.models import Transfer
+from inventory.replenishment.models import Transfer, TransferLine
 from inventory.replenishment.rules import STEPS, Advice, Neighbour, Place, Row, may_step
 from oms_project.refusal import NotFound
 
@@ -58,6 +59,41 @@ def target_for(*, staff: Staff, node_id: int) -> Node:
     if node is None:
         raise NotFound("找不到这个仓库")
     return node
+
+
+def sources_for(staff: Staff) -> QuerySet[Node]:
+    """The open places from which somebody may request goods: HQ from all, a dealer from ours and its own."""
+    nodes = Node.objects.filter(is_active=True)
+    if staff.is_active and staff.role in _HQ:
+        return nodes
+    is_dealers = staff.is_active and staff.role in _DEALERS and staff.dealer_id is not None
+    return nodes.filter(Q(dealer=staff.dealer_id) | Q(dealer=None)) if is_dealers else nodes.none()
+
+
+def place_among(nodes: QuerySet[Node], code: str) -> Node:
+    """The place of that code, if it is one of these. Raises NotFound; another's place looks like none."""
+    node = nodes.filter(code=code).first()
+    if node is None:
+        raise NotFound("找不到这个仓库")
+    return node
+
+
+def sku_ids_of(codes: Collection[str]) -> dict[str, int]:
+    """The ids of the goods with these codes; unknown ones are left out."""
+    return dict(Sku.objects.filter(code__in=codes).values_list("code", "pk"))
+
+
+def with_lines(transfers: QuerySet[Transfer]) -> QuerySet[Transfer]:
+    """Transfers with their places and lines, two statements for any number of them."""
+    lines = Prefetch("lines", TransferLine.objects.select_related("sku").order_by("pk"))
+    return transfers.select_related("source", "target").prefetch_related(lines)
+
+
+def steps_for(*, staff: Staff, transfer: Transfer) -> list[str]:
+    """What somebody may do next with a transfer that they see."""
+    owns_source, owns_target = (node.dealer_id == staff.dealer_id for node in (transfer.source, transfer.target))
+    steps = steps_of(transfer)
+    return steps if staff.role in _HQ else [s for s in steps if may_step(s, owns_source=owns_source, owns_target=owns_target)]
 
 
 def steps_of(transfer: Transfer) -> list[str]:

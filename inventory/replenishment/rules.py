@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 
 from inventory.ledger.rules import MOST_UNITS, Place
 
@@ -40,6 +41,11 @@ class Sending:
 def transfer_no(day: date, token: str) -> str:
     """A number for a new transfer; the same form, sent twice, gives the same number."""
     return f"DB{day:%y%m%d}-{token[:10].upper()}"
+
+
+def number_of_key(whose: str, key: str) -> str:
+    """The number of a transfer asked for under a key of one's own: the same again, whenever it comes, is the same."""
+    return f"DB-{sha256(f'{whose}:{key}'.encode()).hexdigest()[:16].upper()}"
 
 
 def number_problem(number: str) -> str:

@@ -164,8 +164,12 @@ def extend(*, bills: Sequence[str], expires_at: datetime | None) -> int:
 
 @transaction.atomic(savepoint=False)
 def settle(*, bills: Sequence[str], kind: str) -> int:
-    """Call what some bills hold by another kind (an accepted offer becomes a promise of the node); returns how many."""
-    return Reservation.objects.filter(bill__in=bills, state="open", level__isnull=False).exclude(kind=kind).update(kind=kind)
+    """Call what some bills hold by another kind (an accepted offer becomes a promise of the node); returns how many.
+
+    What a person has pinned to its place stays pinned until it leaves.
+    """
+    standing = Reservation.objects.filter(bill__in=bills, state="open", level__isnull=False)
+    return standing.exclude(kind__in=[kind, Reservation.Kind.PINNED]).update(kind=kind)
 
 
 @transaction.atomic

@@ -21,8 +21,8 @@ from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.models import Order
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers import actions as offers
-from orders.offers.queries import Asked, asked_before, unanswered_works
-from orders.offers.rules import Planned
+from orders.offers.queries import Asked, asked_before, last_offers, unanswered_works
+from orders.offers.rules import Planned, why_it_came_back
 from orders.review import actions as review
 from orders.routing import actions as routing_actions
 from orders.routing import queries as routing
@@ -183,26 +183,36 @@ def _ask_next(work_ids: Sequence[int], at: datetime) -> None:
     """Find somebody else for work that nobody has on offer now; whoever was asked before is out.
 
     A dealer is asked, HQ's own place accepts at once, and with nobody left the stock is released
-    and the work waits for a person.
+    and the work waits for a person. So does work that a person had pinned, whoever else could do it.
     """
     lifecycle.lock_orders(FulfillmentOrder.objects.filter(pk__in=work_ids).values_list("order_id", flat=True))
-    works = unanswered_works(work_ids)
+    unanswered = unanswered_works(work_ids)
+    if pinned := {work.pk: work for work in unanswered if work.is_pinned}:
+        for work_id, offer in last_offers(pinned).items():
+            why = why_it_came_back(offer.state, offer.dealer.name, offer.get_decline_reason_display())
+            _leave_to_a_person(pinned[work_id], why, at)
+    works = [work for work in unanswered if not work.is_pinned]
     if not works:
         return
     orders, asked = as_orders(works), asked_before([work.pk for work in works])
     decisions, moved = _move_on(works, orders, asked, at)
     for work in works:
         if work.pk not in moved:
-            reservations.release(bills=[work.fo_no], at=at)
-            note = "；".join(decisions[work.pk].reasons)[:200]
-            work_actions.move_work(work_id=work.pk, to=FulfillmentOrder.State.STUCK, actor=ACTOR, at=at, note=note)
-    to_dealers = {work_id for work_id, planned in moved.items() if planned.dealer_id}
-    capacity.give_back(bills=[work.fo_no for work in works if work.pk not in to_dealers], actor=ACTOR, at=at)
+            _leave_to_a_person(work, "；".join(decisions[work.pk].reasons), at)
+    to_hq = [planned.fo_no for planned in moved.values() if planned.dealer_id is None]
+    capacity.give_back(bills=to_hq, actor=ACTOR, at=at)
     saved = [(orders[work.pk], decisions[work.pk], work.fo_no, asked[work.pk].rounds + 1) for work in works]
     routing_actions.save_decisions(decisions=saved, at=at)
     offered = [(planned, work_id, asked[work_id].rounds + 1) for work_id, planned in moved.items() if planned.dealer_id]
     facts = offers.open_offers(asked=offered, dealers=queries.roster().dealers, at=at)
     journal.record(*facts, actor=ACTOR, at=at)
+
+
+def _leave_to_a_person(work: FulfillmentOrder, why: str, at: datetime) -> None:
+    """Nobody does this work: its stock and the place of its dealer's day are free again."""
+    reservations.release(bills=[work.fo_no], at=at)
+    capacity.give_back(bills=[work.fo_no], actor=ACTOR, at=at)
+    work_actions.move_work(work_id=work.pk, to=FulfillmentOrder.State.STUCK, actor=ACTOR, at=at, note=why[:200])
 
 
 def _move_on(
@@ -295,7 +305,7 @@ def on_order_closed_at_source(facts: Sequence[Fact], *, at: datetime) -> None:
 
 @transaction.atomic
 def on_order_amended(facts: Sequence[Fact], *, at: datetime) -> None:
-    """A new address makes a new decision, unless a dealer has accepted: then a person decides."""
+    """A new address makes a new decision, unless a dealer has accepted or a person chose the place: then a person decides."""
     for order_id in sorted({fact.payload["order_id"] for fact in facts if "address" in fact.payload["changes"]}):
         order = lifecycle.lock_order(order_id)
         if order.state == Order.State.UNROUTABLE:
@@ -309,8 +319,9 @@ def _place_again(order: Order, at: datetime) -> None:
         with transaction.atomic():
             offers.withdraw_offers_of(order_ids=[order.pk], note="收货地址变更", actor=ACTOR, at=at)
             voided = work_actions.place_again(order_id=order.pk, actor=ACTOR, at=at)
-    except Stale:
-        detail = "接单后收货地址变更，请联系经销商"
+    except Stale as stale:
+        is_pinned = isinstance(stale, work_actions.PinnedWork)
+        detail = "指定发货点后收货地址变更，请人工确认" if is_pinned else "接单后收货地址变更，请联系经销商"
         review.hold_order(order_id=order.pk, reason="amended", detail=detail, actor=ACTOR, at=at)
     else:
         if voided:

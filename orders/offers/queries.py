@@ -57,6 +57,12 @@ def asked_before(work_ids: Collection[int]) -> dict[int, Asked]:
     }
 
 
+def last_offers(work_ids: Collection[int]) -> dict[int, Offer]:
+    """The latest offer of pieces of work, with its dealer."""
+    offers = Offer.objects.filter(work_id__in=work_ids).select_related("dealer").order_by("round")
+    return {offer.work_id: offer for offer in offers}
+
+
 def unanswered_works(work_ids: Collection[int]) -> list[FulfillmentOrder]:
     """Those of the pieces of work that are on offer to nobody any more."""
     works = FulfillmentOrder.objects.filter(pk__in=work_ids, state=FulfillmentOrder.State.OFFERED)

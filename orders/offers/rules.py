@@ -20,6 +20,12 @@ GONE = {
 }
 
 
+def why_it_came_back(state: str, dealer: str, reason: str) -> str:
+    """Why work that a person had pinned to a dealer waits for a person again; `state` is that of the last offer."""
+    told = {"declined": f"指定的{dealer}拒单：{reason}", "expired": f"指定的{dealer}超时未接单"}
+    return told.get(state, f"对{dealer}的指定已撤回")
+
+
 @dataclass(frozen=True, slots=True)
 class DealerTerms:
     """What dispatch needs to know of a dealer: its name in the ledger, and when it works."""
@@ -43,6 +49,7 @@ class Planned:
     lines: tuple[LineToRoute, ...]
     ladder_step: int
     seconds: int
+    is_pinned: bool = False
 
     @property
     def needs_install(self) -> bool:
@@ -64,7 +71,7 @@ class Planned:
         for line in self.lines:
             if line.is_counted:
                 needed[line.sku_id] = needed.get(line.sku_id, 0) + line.quantity
-        kind = "offer" if self.dealer_id else "node"
+        kind = "pinned" if self.is_pinned else "offer" if self.dealer_id else "node"
         claims = self.order.claims
         return tuple(
             Want(self.fo_no, self.node_id, sku_id, quantity, kind, claims) for sku_id, quantity in sorted(needed.items())
@@ -82,6 +89,7 @@ class Planned:
             summary=summarise(self.lines),
             lines=tuple((line.line_id, line.sku_id, line.quantity) for line in self.lines),
             accepted_at=None if self.dealer_id else at,
+            is_pinned=self.is_pinned,
         )
 
     def as_priced(self, dealer: DealerTerms) -> WorkToPrice:

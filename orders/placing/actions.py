@@ -40,6 +40,7 @@ class DayIsFull(Refusal):
 def place_by_hand(*, fo_no: str, node_id: int, staff: Staff, at: datetime) -> FulfillmentOrder:
     """An operator puts work that nobody has accepted at a place of choice: stock, work and offer move with it.
 
+    From then on it is pinned there: only a person puts it elsewhere.
     A dealer is asked even if it said no before: that is what the person has talked about with it.
     Raises NotFound, Stale (accepted or ended meanwhile), NoStockThere or DayIsFull.
     """
@@ -57,12 +58,13 @@ def place_by_hand(*, fo_no: str, node_id: int, staff: Staff, at: datetime) -> Fu
         raise Stale(f"履约单当前状态为「{work.get_state_display()}」，不能改派")
     order, before = as_orders([work])[work.pk], asked_before([work.pk])[work.pk]
     rung = dispatch.ladder_for(order.channel)[0]
-    planned = Planned(order, fo_no, node.pk, node.dealer_id, order.lines, rung.position, rung.seconds)
+    planned = Planned(order, fo_no, node.pk, node.dealer_id, order.lines, rung.position, rung.seconds, is_pinned=True)
     if planned.wants and not _holds_there(work, planned.wants, at):
         raise NoStockThere(f"{node.name} 的可售库存不足")
     _take_the_day(fo_no, node, actor, at)
+    to = planned.first_state
     work_actions.rehome_work(
-        work_id=work.pk, node_id=node.pk, dealer_id=node.dealer_id, state=planned.first_state, at=at, actor=actor
+        work_id=work.pk, node_id=node.pk, dealer_id=node.dealer_id, state=to, at=at, actor=actor, is_pinned=True
     )
     if node.dealer_id:
         asked = [(planned, work.pk, before.rounds + 1)]

@@ -36,6 +36,7 @@ from orders.work.rules import NewWork
 ACTOR = "system:stranded"
 RETRY_CHUNK, RETRY_PAGE = 100, 500
 CANCEL_LIMIT = 200
+LEFT_OUT = "人工派单时未选发货点"
 TOO_LONG = "长时间无法派单，已自动取消，渠道退款待办"
 
 
@@ -124,7 +125,7 @@ def cancel_due(*, at: datetime) -> int:
 def place_order(*, order_id: int, places: Mapping[int, str], staff: Staff, at: datetime) -> list[str]:
     """A person says which lines (id → code of the place) of a waiting order go where; returns the numbers of the work.
 
-    Stock is held and the dealers' days are taken as if routing had decided. Lines that are not
+    Stock is held and the dealers' days are taken as if routing had decided; the work is pinned. Lines that are not
     named become work that waits for a person. Raises NotFound, Stale (it does not wait any more)
     or CannotPlace, which names everything that is lacking, with nothing changed.
     """
@@ -136,7 +137,7 @@ def place_order(*, order_id: int, places: Mapping[int, str], staff: Staff, at: d
     rung = dispatch_queries.ladder_for(order.channel)[0]
     works = [
         Planned(order, f"{order.order_no}-{order.works_before + number}", place.node_id, place.dealer_id, lines, rung.position,
-                rung.seconds)
+                rung.seconds, is_pinned=True)
         for number, (place, lines) in enumerate(chosen, start=1)
     ]  # fmt: skip
     _hold(order, works, {place.node_id: place.name for place, _ in chosen}, at)
@@ -224,6 +225,7 @@ def _leave_the_rest(
         paid_fen=sum(line.paid_fen for line in rest),
         summary=summarise(rest),
         lines=tuple((line.line_id, line.sku_id, line.quantity) for line in rest),
+        stuck_reason=LEFT_OUT,
     )
     ids = work_actions.open_works(works=[stuck], at=at)
     moved = events.WorkMoved(
@@ -235,6 +237,6 @@ def _leave_the_rest(
         was=FulfillmentOrder.State.WAITING,
         state=FulfillmentOrder.State.STUCK,
         actor=actor,
-        note="人工派单时未选发货点",
+        note=LEFT_OUT,
     )
     journal.record(moved, actor=actor, at=at)

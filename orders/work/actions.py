@@ -19,6 +19,13 @@ from orders.work.models import FulfillmentOrder
 from orders.work.rules import NewWork
 
 
+class PinnedWork(Stale):
+    """A person said where this work is done; only a person may say otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__("已指定发货点，不能自动改派")
+
+
 @transaction.atomic(savepoint=False)
 def open_works(*, works: Sequence[NewWork], at: datetime) -> dict[str, int]:
     """Open pieces of work with their lines, set-based; returns fo_no → id."""
@@ -43,6 +50,8 @@ def move_work(*, work_id: int, to: str, actor: str, at: datetime, version: int |
     fields = {"state": to, "version": F("version") + 1, "moved_at": at}
     if to == FulfillmentOrder.State.ACCEPTED:
         fields["accepted_at"] = at
+    if to == FulfillmentOrder.State.STUCK:
+        fields["stuck_reason"] = note[:200]
     if not FulfillmentOrder.objects.filter(pk=work_id, state=was, version=work.version).update(**fields):
         raise Stale()
     work.refresh_from_db()
@@ -86,16 +95,25 @@ def _settle_order(work: FulfillmentOrder) -> list[events.Event]:
 
 
 @transaction.atomic
-def rehome_work(*, work_id: int, node_id: int, dealer_id: int | None, state: str, at: datetime, actor: str) -> FulfillmentOrder:
-    """Give unanswered work to another node after a refusal, in state offered or accepted (HQ)."""
+def rehome_work(
+    *, work_id: int, node_id: int, dealer_id: int | None, state: str, at: datetime, actor: str, is_pinned: bool = False
+) -> FulfillmentOrder:
+    """Give unanswered work to another node, in state offered or accepted (HQ); `is_pinned` when a person chose the node.
+
+    Raises Stale, and PinnedWork when it is pinned and no person chose.
+    """
     work = FulfillmentOrder.objects.select_related("order").get(pk=work_id)
     was = work.state
     if was not in rules.WORK_UNANSWERED or state not in rules.WORK_TRANSITIONS[was]:
         raise Stale(f"履约单当前状态为「{work.get_state_display()}」，不能改派")
+    if work.is_pinned and not is_pinned:
+        raise PinnedWork
     changed = FulfillmentOrder.objects.filter(pk=work_id, state=was, version=work.version).update(
         node_id=node_id,
         dealer_id=dealer_id,
         state=state,
+        is_pinned=is_pinned,
+        stuck_reason="",
         version=F("version") + 1,
         moved_at=at,
         accepted_at=at if state == FulfillmentOrder.State.ACCEPTED else None,
@@ -129,11 +147,13 @@ def cancel_works(*, order_id: int, actor: str, at: datetime) -> list[str]:
 def place_again(*, order_id: int, actor: str, at: datetime) -> list[str]:
     """Void the unanswered work of a routed order and let it be routed anew; returns voided fo_nos.
 
-    Raises Stale when some work is accepted or further already: that needs a person.
+    Raises Stale when some work is accepted or further already, and PinnedWork when some is pinned: that needs a person.
     """
     order = lifecycle.lock_order(order_id)
     if order.work.exclude(state__in=[*rules.WORK_UNANSWERED, "cancelled"]).exists() or order.state != Order.State.ROUTED:
         raise Stale("已有经销商接单，不能重新派单")
+    if order.work.filter(state__in=rules.WORK_UNANSWERED, is_pinned=True).exists():
+        raise PinnedWork
     voided = []
     for work in order.work.filter(state__in=rules.WORK_UNANSWERED).order_by("pk"):
         FulfillmentOrder.objects.filter(pk=work.pk).update(state="cancelled", version=F("version") + 1, moved_at=at)

@@ -18,13 +18,15 @@ class FulfillmentLineInline(ReadOnlyInline):
 
 @admin.register(FulfillmentOrder)
 class FulfillmentOrderAdmin(SteppedAdmin):
-    list_display = ["fo_no", "state", "dealer", "node", "summary", "needs_install", "paid_fen", "moved_at"]
-    list_filter = ["state", "needs_install", "dealer"]
+    list_display = [
+        "fo_no", "state", "dealer", "node", "is_pinned", "stuck_reason", "summary", "needs_install", "paid_fen", "moved_at",
+    ]  # fmt: skip
+    list_filter = ["state", "is_pinned", "needs_install", "dealer"]
     list_select_related = ["dealer", "node"]
     search_fields = ["fo_no", "order__order_no"]
     ordering = ["-opened_at"]
     inlines = [FulfillmentLineInline]
     fields = [
-        ("fo_no", "state"), ("order", "paid_fen"), ("dealer", "node"), ("summary", "needs_install"), ("opened_at", "accepted_at"),
-        "moved_at",
+        ("fo_no", "state"), ("order", "paid_fen"), ("dealer", "node"), ("is_pinned", "stuck_reason"),
+        ("summary", "needs_install"), ("opened_at", "accepted_at"), "moved_at",
     ]  # fmt: skip

@@ -10,7 +10,8 @@ class FulfillmentOrder(models.Model):
     """A unit of work: goods of one order from one node, done by one party.
 
     dealer is None when HQ does it itself. `short_no` is what people type in chat: unique only
-    among one dealer's recent work.
+    among one dealer's recent work. Pinned work was put at its place by a person, and nobody but
+    a person puts it elsewhere.
     """
 
     class State(models.TextChoices):
@@ -35,6 +36,8 @@ class FulfillmentOrder(models.Model):
     version = models.PositiveIntegerField("版本", default=1)
     short_no = models.PositiveIntegerField("短号", default=0)
     needs_install = models.BooleanField("需安装", default=False)
+    is_pinned = models.BooleanField("指定发货点", default=False, db_default=False, help_text="由人指定，系统不会自动改派")
+    stuck_reason = models.CharField("待人工原因", max_length=200, blank=True, default="", db_default="")
     paid_fen = models.BigIntegerField("实付分摊（分）")
     summary = models.CharField("摘要", max_length=160)
     opened_at = models.DateTimeField("生成时间")

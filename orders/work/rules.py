@@ -19,6 +19,8 @@ class NewWork:
     summary: str
     lines: tuple[tuple[int, int, int], ...]
     accepted_at: datetime | None = None
+    is_pinned: bool = False
+    stuck_reason: str = ""
 
 
 # From each state of a piece of work, the states it may enter.

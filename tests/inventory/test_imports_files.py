@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from inventory.exchange import rules
-from inventory.exchange.adapters import any_file, csv_file, sheet, xlsx_file
+from inventory.exchange.adapters import any_file, csv_file, xlsx_file
 from inventory.exchange.adapters.sheet import Unreadable
 
 HEADER = ["仓库编码", "SKU", "数量"]
@@ -212,17 +212,3 @@ def test_columns_right_of_the_header_are_ignored_and_short_rows_filled() -> None
     table = any_file.open_table("2026 库存表\n仓库,SKU,数量,,\nN1,S1,3,x,y\n,,,只有多余\nN2,S2\n".encode(), rules.header_of)
     assert table.header == ["仓库", "SKU", "数量"]
     assert list(table.rows) == [(3, ["N1", "S1", "3"]), (5, ["N2", "S2", ""])]
-
-
-@pytest.mark.parametrize("kind", ["csv", "xlsx"])
-def test_a_file_of_exactly_the_most_rows_works_and_one_more_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(any_file, "MOST_ROWS", 20)
-    for count in (20, 21):
-        rows = [HEADER, *(["N1", f"S{n}", str(n)] for n in range(count))]
-        body = workbook(rows) if kind == "xlsx" else "\n".join(",".join(row) for row in rows).encode()
-        if count == 20:
-            assert any_file.count_rows(body, rules.header_of) == 20
-        else:
-            with pytest.raises(Unreadable, match="^文件有 21 行数据，超过每个文件 20 行的上限，请拆分成多个文件后上传$"):
-                any_file.count_rows(body, rules.header_of)
-    assert sheet.MOST_ROWS == 200_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from inventory.exchange.adapters import csv_file, xlsx_file
-from inventory.exchange.adapters.sheet import LONGEST_CELL, MOST_BYTES, MOST_ROWS, Row, Rows, Unreadable
+from inventory.exchange.adapters.sheet import LONGEST_CELL, LONGEST_ROW, MOST_BYTES, MOST_ROWS, Row, Rows, Unreadable
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -46,12 +46,12 @@ def open_table(body: bytes, header_of: Callable[[list[list[str]]], int]) -> Tabl
 
 
 def count_rows(body: bytes, header_of: Callable[[list[list[str]]], int]) -> int:
-    """How many rows of data there are, or for XLSX may be. Raises Unreadable when there are more than MOST_ROWS."""
-    if body.startswith(_ZIP) and (most := xlsx_file.most_rows(body)) <= MOST_ROWS:
-        return max(0, most - 1)
-    count = sum(1 for _ in open_table(body, header_of).rows)
+    """How many rows of data there are, or for XLSX may be. Raises Unreadable at the first of more than MOST_ROWS."""
+    if body.startswith(_ZIP) and (most := xlsx_file.most_rows(body) - 1) <= MOST_ROWS:
+        return max(0, most)
+    count = sum(1 for _ in islice(open_table(body, header_of).rows, MOST_ROWS + 1))
     if count > MOST_ROWS:
-        raise Unreadable(f"文件有 {count:,} 行数据，超过每个文件 {MOST_ROWS:,} 行的上限，请拆分成多个文件后上传")
+        raise Unreadable(f"文件有超过 {MOST_ROWS:,} 行数据，每个文件最多 {MOST_ROWS:,} 行，请拆分成多个文件后上传")
     return count
 
 
@@ -65,5 +65,7 @@ def _as_wide_as(width: int, first: list[Row], rest: Rows) -> Rows:
     for source in (first, rest):
         for number, cells in source:
             kept = [cell[:LONGEST_CELL] for cell in cells[:width]]
+            if sum(map(len, kept)) > LONGEST_ROW:
+                raise Unreadable(f"第 {number} 行超过 {LONGEST_ROW:,} 字，请只保留需要的列后重新上传")
             if any(kept):
                 yield number, kept + [""] * (width - len(kept))

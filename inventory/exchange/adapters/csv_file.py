@@ -8,7 +8,8 @@ UTF-8 it is read as GB18030.
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from inventory.exchange.adapters.sheet import MOST_COLUMNS, Rows, Unreadable
 
@@ -17,14 +18,18 @@ _DELIMITERS = ",\t;|"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _QUOTED = re.compile(r'"[^"]*"')
 _LOOK_AT = 10  # lines, for the delimiter
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_LONGEST_LINE = 1 << 20  # bytes; a line is taken apart as a whole
+_CHECKED_AT_ONCE = 1 << 20
 _FIRST_LONG = "\u0800"  # from here on UTF-8 takes three bytes
 
 
 def rows(body: bytes) -> Rows:
-    """All rows that are not blank. Raises Unreadable where a quotation mark is never closed."""
-    lines = _utf8_lines(body)
-    texts = list(_decoded(lines[:_LOOK_AT], _is_utf8(body)))
-    reader = csv.reader(_decoded(lines, _is_utf8(body)), delimiter=_delimiter(texts), strict=True)
+    """All rows that are not blank. Raises Unreadable where a quotation mark is never closed, or a line has no end."""
+    text = _as_utf8(body)
+    is_utf8 = _is_utf8(text)
+    delimiter = _delimiter(list(_decoded(islice(_lines(text), _LOOK_AT), is_utf8)))
+    reader = csv.reader(_decoded(_lines(text), is_utf8), delimiter=delimiter, strict=True)
     number = 0
     while True:
         number += 1
@@ -40,24 +45,34 @@ def rows(body: bytes) -> Rows:
             yield number, cells[:MOST_COLUMNS]
 
 
-def _utf8_lines(body: bytes) -> list[bytes]:
-    """Physical lines with their ends, without a byte order mark; UTF-16 is turned into UTF-8."""
+def _as_utf8(body: bytes) -> bytes:
+    """The bytes without a byte order mark; UTF-16 is turned into UTF-8."""
     if body.startswith(_UTF16):
         body = body.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
-    return body.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
-def _is_utf8(body: bytes) -> bool:
-    if body.startswith(_UTF16):
-        return True
+def _lines(text: bytes) -> Iterator[bytes]:
+    """Physical lines with their ends, one at a time. Raises Unreadable for one that is too long."""
+    for number, match in enumerate(_LINE.finditer(text), start=1):
+        start, end = match.span()
+        if end - start > _LONGEST_LINE:
+            raise Unreadable(f"第 {number} 行超过 1 MB，无法读取，请检查换行和列数后重新上传")
+        yield text[start:end]
+
+
+def _is_utf8(text: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        body.decode("utf-8")
+        for start in range(0, len(text), _CHECKED_AT_ONCE):
+            decoder.decode(text[start : start + _CHECKED_AT_ONCE])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
 
 
-def _decoded(lines: list[bytes], is_utf8: bool) -> Iterator[str]:
+def _decoded(lines: Iterable[bytes], is_utf8: bool) -> Iterator[str]:
     for line in lines:
         yield (line.decode("utf-8", errors="replace") if is_utf8 else _decode(line)).replace("\0", "")
 

@@ -1,7 +1,8 @@
 """The first sheet of an XLSX workbook, row by row; formulas give the values that were saved with them.
 
 A workbook is a zip of XML: what it would unpack to is bounded before anything is unpacked (zipfile reads no more
-of an entry than the entry claims to have).
+of an entry than the entry claims to have). What is read into memory as one tree (a row, a string, the styles) is bounded
+before it is parsed.
 """
 
 import re
@@ -12,7 +13,10 @@ from datetime import date, datetime, time
 from io import BytesIO
 from typing import Any
 
-from openpyxl import load_workbook
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.styles.stylesheet import apply_stylesheet
+from openpyxl.worksheet._reader import WorkSheetParser
+from openpyxl.xml.constants import SHARED_STRINGS, XLSX
 
 from inventory.exchange.adapters.sheet import MOST_COLUMNS, Rows, Unreadable
 
@@ -20,12 +24,18 @@ MOST_UNPACKED = 300 * 1024 * 1024
 MOST_RATIO = 200  # real sheets shrink to a tenth or a thirtieth
 _RATIO_COUNTS_FROM = 10 * 1024 * 1024
 _MOST_ENTRIES = 2000
-_MOST_STRINGS = 64 * 1024 * 1024
+_STRINGS = "xl/sharedStrings.xml"
+_MOST_STRINGS = 64 * 1024 * 1024  # bytes of them all
 _MOST_OTHER = 8 * 1024 * 1024  # styles and the like are read into memory as a tree
 _TREES = re.compile(r"(xl/styles|xl/workbook|xl/theme/.*|docProps/.*|\[Content_Types\]|.*\.rels)(\.xml)?")
+_HOMES = {SHARED_STRINGS: f"/{_STRINGS}", XLSX: "/xl/workbook.xml"}  # bounds go by names
 _ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+_STRING = re.compile(rb"<(?:\w+:)?si[\s/>]")
+_LAST_ROW = 1_048_576  # of any worksheet; as many strings are enough, too
+_MOST_TAGS = 100_000  # of one row or string, of all that stands before or after the rows, or of another tree
 _READ_AT_ONCE = 1 << 20
 _BROKEN = "文件已损坏或不是有效的 XLSX，请用 Excel 打开后另存为 .xlsx 再上传"
+_TOO_MUCH = "工作簿中有过宽的行或过多的内容，请只保留需要的列和行后重新上传"
 
 
 def check(body: bytes) -> None:
@@ -52,7 +62,7 @@ def check(body: bytes) -> None:
 
 
 def _bound(name: str) -> int:
-    if name == "xl/sharedStrings.xml":
+    if name == _STRINGS:
         return _MOST_STRINGS
     return _MOST_OTHER if _TREES.fullmatch(name) else MOST_UNPACKED
 
@@ -61,33 +71,84 @@ def rows(body: bytes) -> Rows:
     """All rows of the first sheet that are not blank, every cell as text."""
     check(body)
     with _broken_is_told():
-        sheet = _first_sheet(body)
-        for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-            if any(value is not None for value in values):
-                cells = [value if type(value) is str else _text(value) for value in values[:MOST_COLUMNS]]
-                if any(cell and not cell.isspace() for cell in cells):
-                    yield number, cells
+        reader, path, _ = _opened(body)
+        with reader.archive.open(path) as sheet:
+            parser = WorkSheetParser(
+                sheet,
+                reader.shared_strings,
+                data_only=True,
+                epoch=reader.wb.epoch,
+                date_formats=reader.wb._date_formats,
+                timedelta_formats=reader.wb._timedelta_formats,
+            )
+            last = 0
+            for number, cells in parser.parse():
+                parser.row_dimensions.clear()  # heights and the like, which it would keep of every row
+                if last < number <= _LAST_ROW and (told := _told(cells)):
+                    yield number, told
+                    last = number
+
+
+def _told(cells: list[dict[str, Any]]) -> list[str]:
+    """The cells of a row by their columns, without what stands too far right; empty when it is blank."""
+    told = [""] * min(MOST_COLUMNS, max((cell["column"] for cell in cells), default=0))
+    for cell in cells:
+        if cell["column"] <= MOST_COLUMNS:
+            value = cell["value"]
+            told[cell["column"] - 1] = value if type(value) is str else _text(value)
+    return told if any(cell and not cell.isspace() for cell in told) else []
 
 
 def most_rows(body: bytes) -> int:
     """How many rows the first sheet has at most, blank ones counted too; fast."""
     check(body)
-    with _broken_is_told(), zipfile.ZipFile(BytesIO(body)) as pack:
-        count, rest = 0, b""
-        with pack.open(_first_sheet(body)._worksheet_path) as sheet:
-            while piece := sheet.read(_READ_AT_ONCE):
-                whole, sign, tail = (rest + piece).rpartition(b"<")
-                count, rest = count + len(_ROW.findall(whole)), sign + tail
-        return count + len(_ROW.findall(rest))
+    with _broken_is_told():
+        return _opened(body)[2]
 
 
-def _first_sheet(body: bytes) -> Any:
-    book = load_workbook(BytesIO(body), read_only=True, data_only=True, keep_links=False)
-    if not book.worksheets:
+def _opened(body: bytes) -> tuple[ExcelReader, str, int]:
+    """A reader that has read all but the sheets, the name of the first sheet, and how many rows that has at most.
+
+    Raises Unreadable before what is too much gets into memory.
+    """
+    reader = ExcelReader(BytesIO(body), read_only=True, data_only=True, keep_links=False)
+    for name in reader.valid_files:
+        if name == _STRINGS or _TREES.fullmatch(name):
+            _measure(reader.archive, name, _STRING)
+    reader.read_manifest()
+    if any((part := reader.package.find(kind)) is not None and part.PartName != home for kind, home in _HOMES.items()):
+        raise Unreadable(_BROKEN)
+    reader.read_strings()
+    reader.read_workbook()
+    apply_stylesheet(reader.archive, reader.wb)
+    sheets = (link for _, link in reader.parser.find_sheets() if link.target in reader.valid_files)
+    path = next((str(link.target) for link in sheets if "chartsheet" not in link.Type), "")
+    if not path:
         raise Unreadable("工作簿里没有工作表")
-    sheet = book.worksheets[0]
-    sheet.reset_dimensions()  # what a file says of its own size is often wrong
-    return sheet
+    return reader, path, _measure(reader.archive, path, _ROW)
+
+
+def _measure(pack: zipfile.ZipFile, name: str, mark: re.Pattern[bytes]) -> int:
+    """How many rows or strings begin in an entry, without parsing it. Raises Unreadable for one too big, or too many.
+
+    Behind a comment or the like, in which a mark would be none, all is taken for one; spreadsheet programs write none.
+    """
+    count, tags, size, rest, is_plain = 0, 0, 0, b"", True
+    with pack.open(name) as entry:
+        while piece := entry.read(_READ_AT_ONCE):
+            whole, sign, tail = (rest + piece).rpartition(b"<")
+            rest = sign + tail
+            is_plain = is_plain and b"<!" not in whole
+            first, *others = mark.split(whole)
+            kept = [first] if is_plain else [first, *others]
+            tags, size = tags + sum(part.count(b"<") for part in kept), size + sum(map(len, kept))
+            big = [part.count(b"<") for part in others if len(part) > _MOST_TAGS]  # others cannot have as many tags
+            count += len(others)
+            if max([tags, *big]) > _MOST_TAGS or size + len(rest) > _MOST_OTHER or count > _LAST_ROW:
+                raise Unreadable(_TOO_MUCH)
+            if others and is_plain:
+                tags, size = others[-1].count(b"<"), len(others[-1])
+    return count + len(mark.findall(rest))
 
 
 @contextmanager
