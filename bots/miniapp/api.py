@@ -14,7 +14,7 @@ from rest_framework.serializers import Serializer
 from bots.miniapp import serializers as shapes
 from bots.miniapp import tickets
 from bots.miniapp.auth import issue_token
-from bots.miniapp.door import ANSWERING, COUNTING, DEALING, EVERYBODY, PAGED, WORKING, Door
+from bots.miniapp.door import ANSWERING, ASKING, COUNTING, EVERYBODY, PAGED, WORKING, Door
 from bots.miniapp.problems import StaleRecord
 from bots.transports.wechat import openid_for
 from dealers.capacity import queries as capacity
@@ -29,6 +29,7 @@ from orders.fulfilment import queries as fulfilment
 from orders.offers import actions as offer_actions
 from orders.offers import queries as offers
 from orders.receivers import actions as receivers
+from orders.routing import queries as routing
 
 
 class Login(Door):
@@ -63,7 +64,7 @@ class Me(Door):
 
 
 class MyDay(Door):
-    roles = DEALING
+    roles = ASKING
 
     @extend_schema(responses=shapes.DayRecord, summary="今日接单量与余量")
     def get(self, request: Request) -> Response:
@@ -145,6 +146,15 @@ class DeclineOffer(OneOffer):
     @extend_schema(request=shapes.DeclineInput, responses=shapes.OfferRecord, summary="拒单")
     def post(self, request: Request, offer_no: str) -> Response:
         return self.answer(offer_actions.decline_offer, offer_no, shapes.DeclineInput)
+
+
+class WhyNotMe(Door):
+    roles = ASKING
+
+    @extend_schema(responses=shapes.WhyNotRecord(many=True), summary="为什么没派给我（本辖区或曾派给我的订单）")
+    def get(self, request: Request, order_no: str) -> Response:
+        told = routing.why_not_me(staff=self.staff, order_no=order_no)
+        return Response(shapes.WhyNotRecord(told, many=True).data)
 
 
 class Works(Door):

@@ -17,9 +17,9 @@ from dealers.models import Staff
 
 EVERYBODY = frozenset({"admin", "operator", "finance", "owner", "clerk", "installer"})
 ANSWERING = frozenset({"admin", "operator", "owner", "clerk"})
-DEALING = frozenset({"owner", "clerk"})
 WORKING = frozenset({"admin", "operator", "owner", "clerk", "installer"})
 COUNTING = frozenset({"admin", "finance", "owner"})
+ASKING = frozenset({"owner", "clerk"})
 
 
 class Door(APIView):

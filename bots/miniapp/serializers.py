@@ -75,6 +75,12 @@ class DayRecord(serializers.Serializer[Any]):
     left = serializers.IntegerField()
 
 
+class WhyNotRecord(serializers.Serializer[Any]):
+    decided_at = serializers.DateTimeField()
+    round = serializers.IntegerField(help_text="第几轮派单")
+    told = serializers.ListField(child=serializers.CharField(), help_text="每个自有发货点一句，不含金额与他人信息")
+
+
 class SessionRecord(serializers.Serializer[Any]):
     token = serializers.CharField()
     staff = StaffRecord()

@@ -19,6 +19,7 @@ urlpatterns = [
     path("offers/<slug:offer_no>", api.OneOffer.as_view(http_method_names=["get", "options"])),
     path("offers/<slug:offer_no>/accept", api.AcceptOffer.as_view()),
     path("offers/<slug:offer_no>/decline", api.DeclineOffer.as_view()),
+    path("orders/<slug:order_no>/why-not-me", api.WhyNotMe.as_view()),
     path("works", api.Works.as_view()),
     path("works/<slug:fo_no>", api.OneWork.as_view(http_method_names=["get", "options"])),
     path("works/<slug:fo_no>/ship", api.ShipWork.as_view()),

@@ -26,7 +26,7 @@ from orders.offers.rules import Planned, why_it_came_back
 from orders.review import actions as review
 from orders.routing import actions as routing_actions
 from orders.routing import queries as routing
-from orders.routing.rules import Decision, RoutingTable
+from orders.routing.rules import Decision, RoutingTable, decide
 from orders.work import actions as work_actions
 from orders.work.models import FulfillmentOrder
 from orders.work.queries import as_orders
@@ -57,9 +57,16 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
             lifecycle.end_stranding(order_ids=[order.order_id for order in awaited])
     routing_actions.save_decisions(decisions=saved, at=at)
     if stranded := [order for order in orders if order.order_id not in planned]:
-        reasons = {order.order_id: list(decisions[order.order_id].reasons) for order in stranded}
-        lifecycle.mark_unroutable(orders=stranded, reasons=reasons, at=at, actor=actor)
+        _strand(stranded, {order.order_id: decisions[order.order_id] for order in stranded}, actor, at)
     return len(routed)
+
+
+def _strand(orders: Sequence[OrderToRoute], decisions: dict[int, Decision], actor: str, at: datetime) -> None:
+    """Nobody can serve these orders now: they wait, some for a person and some not for ever, as their terms say."""
+    reasons = {order_id: decision.reasons for order_id, decision in decisions.items()}
+    lifecycle.mark_unroutable(orders=orders, reasons=reasons, at=at, actor=actor, cancel_after=rules.waits_of(decisions))
+    if for_person := rules.left_to_a_person(decisions):
+        review.leave_to_a_person(reasons=for_person, actor=actor, at=at)
 
 
 def _reserve_with_capacity(
@@ -109,7 +116,9 @@ def _reserve(
         tried: dict[int, list[Planned]] = {}
         for order in todo:
             ladder = queries.ladder_for(order.channel)
-            decision = decisions[order.order_id] = rules.decide_within(order, table, stock, ladder, room, at)
+            decision = decisions[order.order_id] = decide(
+                order, table, stock.view(order.claims), ladder=ladder, at=at, remaining=room
+            )
             if decision.is_routable:
                 works = tried[order.order_id] = rules.plan_works(order, decision, ladder)
                 rules.take(stock, works)

@@ -1,14 +1,14 @@
 """Who is asked next, and what a decision becomes. Plain values, no database."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from inventory.reservations.rules import Shelf, Want, demands_of
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import Planned
 from orders.routing.rules import Decision, Package, RoutingTable, Rung, decide
+from orders.rulesets.rules import Unroutable
 
 HQ = "hq"
 DEFAULT_LADDER = (Rung(1, "territory", 60, 2), Rung(2, "neighbour", 60, 2), Rung(3, HQ, 60, 1))
@@ -105,17 +105,19 @@ def decided_by_hand(order: OrderToRoute, works: Iterable[Planned], nodes: Mappin
     return Decision(packages, 1, 0, None, [], (), BY_HAND)
 
 
-def decide_within(
-    order: OrderToRoute, table: RoutingTable, shelves: Shelf, ladder: tuple[Rung, ...], left: Mapping[int, int], at: datetime
-) -> Decision:
-    """The best plan that gives no dealer more pieces of work than it may get."""
-    stock = shelves.view(order.claims)
-    decision = decide(order, table, stock, ladder=ladder, remaining=left, at=at)
-    works = Counter(package.dealer_id for package in decision.packages if package.dealer_id)
-    over = [dealer_id for dealer_id, count in works.items() if count > left.get(dealer_id, count)]
-    if not over:
-        return decision
-    return decide(order, table, stock, ladder=ladder, remaining={**left, **dict.fromkeys(over, 0)}, at=at)
+def waits_of(decisions: Mapping[int, Decision]) -> dict[int, timedelta]:
+    """How long orders that nobody can serve may wait in all, where their terms set an end to it."""
+    hours = {order_id: decision.terms.cancel_after_hours for order_id, decision in decisions.items()}
+    return {order_id: timedelta(hours=each) for order_id, each in hours.items() if each is not None}
+
+
+def left_to_a_person(decisions: Mapping[int, Decision]) -> dict[int, str]:
+    """The orders that a person must place as their terms say, with the reasons why nobody can serve them."""
+    return {
+        order_id: "；".join(decision.reasons)
+        for order_id, decision in decisions.items()
+        if decision.terms.on_unroutable is Unroutable.PERSON
+    }
 
 
 def slots_of(works: Iterable[Planned]) -> dict[str, int]:

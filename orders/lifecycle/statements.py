@@ -100,8 +100,8 @@ _TAKEN_LINES = (
     "l.id, l.sku_id, s.code, s.name, l.quantity - l.fulfilled_quantity - l.cancelled_quantity, l.paid_fen, "
     "s.weight_g, s.kind, s.install_skill, s.category, s.supply_price_fen, "
     "(SELECT count(*) FROM orders_fulfillmentorder w WHERE w.order_id = taken.id), "
-    "EXISTS (SELECT 1 FROM inventory_reservation r WHERE r.bill = taken.order_no AND r.state = 'open' AND r.sku_id IS NOT NULL) "
-    "FROM {taken} JOIN orders_orderline l ON l.order_id = taken.id JOIN inventory_sku s ON s.id = l.sku_id "
+    "EXISTS (SELECT 1 FROM inventory_reservation r WHERE r.bill = taken.order_no AND r.state = 'open' AND r.sku_id IS NOT NULL), "
+    "l.external_line_id FROM {taken} JOIN orders_orderline l ON l.order_id = taken.id JOIN inventory_sku s ON s.id = l.sku_id "
     "WHERE l.quantity > l.fulfilled_quantity + l.cancelled_quantity{only} ORDER BY taken.id, l.position"
 )
 
@@ -146,6 +146,7 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
             install_skill=row[19],
             category=row[20],
             supply_price_fen=row[21],
+            bundle=row[24],
         )
         for row in rows
     )

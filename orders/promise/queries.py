@@ -41,7 +41,7 @@ def promise(
     stock = dispatch.stock_for([order], table, at)
     left = left_of(dispatch.days_for([order], table, at).values())
     decision = decide(order, table, stock.view(order.claims), ladder=dispatch.ladder_for(channel), remaining=left, at=at)
-    skus = _reach(order, table, stock, at)
+    skus = _reach(order, table, decision, stock, at)
     lacking = shortages(skus)
     if not decision.is_routable or lacking:
         return Promise(False, None, (), skus, (*lacking, *(() if decision.is_routable else decision.reasons)))
@@ -61,13 +61,15 @@ def _as_order(
     for number, line in enumerate(lines, start=1):
         if line.code not in known:
             raise CannotAsk(f"第 {number} 行：没有在售商品 {line.code[:40]}")
-    parts = [(part, line.quantity * part.quantity) for line in lines for part in known[line.code]]
-    skus = Sku.objects.in_bulk({part.sku_id for part, _ in parts})
-    wanted = tuple(_line(number, skus[part.sku_id], quantity) for number, (part, quantity) in enumerate(parts))
+    parts = [
+        (part, line.quantity * part.quantity, str(sold)) for sold, line in enumerate(lines, start=1) for part in known[line.code]
+    ]
+    skus = Sku.objects.in_bulk({part.sku_id for part, _, _ in parts})
+    wanted = tuple(_line(number, skus[part.sku_id], units, sold) for number, (part, units, sold) in enumerate(parts))
     return OrderToRoute(0, "", channel, shop, division_code, "", 0, at, "", wanted, live_session=live_session)
 
 
-def _line(number: int, sku: Sku, quantity: int) -> LineToRoute:
+def _line(number: int, sku: Sku, quantity: int, sold: str) -> LineToRoute:
     return LineToRoute(
         line_id=number,
         sku_id=sku.pk,
@@ -80,6 +82,7 @@ def _line(number: int, sku: Sku, quantity: int) -> LineToRoute:
         install_skill=sku.install_skill,
         category=sku.category,
         supply_price_fen=sku.supply_price_fen,
+        bundle=sold,
     )
 
 
@@ -97,7 +100,7 @@ def _division_of(address: str, at: datetime) -> str:
     return reading.code
 
 
-def _reach(order: OrderToRoute, table: RoutingTable, stock: Shelf, at: datetime) -> tuple[Reach, ...]:
+def _reach(order: OrderToRoute, table: RoutingTable, decision: Decision, stock: Shelf, at: datetime) -> tuple[Reach, ...]:
     """Per counted SKU, what the places that serve the address have free for this buyer, and when enough would come."""
     wanted: dict[int, int] = {}
     codes: dict[int, str] = {}
@@ -105,7 +108,8 @@ def _reach(order: OrderToRoute, table: RoutingTable, stock: Shelf, at: datetime)
         if line.is_counted:
             codes[line.sku_id] = line.sku_code
             wanted[line.sku_id] = wanted.get(line.sku_id, 0) + line.quantity
-    places = table.candidates(order.division_code, order.channel)
+    terms = table.loosened(decision.terms) if decision.relaxed else decision.terms
+    places = table.candidates(order.division_code, order.channel, terms)
     view, awaited = stock.view(order.claims), reservations.awaited(sku_ids=list(wanted))
     reached = []
     for sku_id, units in wanted.items():

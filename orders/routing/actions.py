@@ -32,6 +32,7 @@ def save_decisions(*, decisions: Sequence[tuple[OrderToRoute, Decision, str, int
             runner_up_fen=decision.runner_up_fen if decision.is_routable else None,
             plan=orjson.dumps([package.as_dict() for package in decision.packages]).decode(),
             trace=orjson.dumps(decision.trace).decode(),
+            terms=orjson.dumps(decision.on_terms()).decode(),
         )
         for order, decision, fo_no, number in decisions
     ]

@@ -18,7 +18,7 @@ from oms_project.readonly import ReadOnlyAdmin
 from oms_project.refusal import Refusal
 from orders.routing import actions as routing
 from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
-from orders.routing.rules import COMPONENT_TEXT, explain, price_told
+from orders.routing.telling import COMPONENT_TEXT, explain, price_told
 
 HEADS = ("发货点", "阶梯", "公里", "天数", "成本", "构成", "结论")
 
@@ -138,12 +138,13 @@ class RoutingDecisionAdmin(ReadOnlyAdmin):
         ("order", "fo_no"),
         ("round", "ladder_step"),
         ("policy", "is_routable"),
+        "terms_shown",
         ("cost_shown", "runner_up_shown"),
         "why_shown",
         "candidates_shown",
         "decided_at",
     )
-    readonly_fields = ("cost_shown", "runner_up_shown", "why_shown", "candidates_shown")
+    readonly_fields = ("terms_shown", "cost_shown", "runner_up_shown", "why_shown", "candidates_shown")
 
     @admin.display(description="总成本", ordering="cost_fen")
     def cost_shown(self, decision: RoutingDecision) -> str:
@@ -153,9 +154,17 @@ class RoutingDecisionAdmin(ReadOnlyAdmin):
     def runner_up_shown(self, decision: RoutingDecision) -> str:
         return "—" if decision.runner_up_fen is None else yuan(decision.runner_up_fen)
 
+    @admin.display(description="条款")
+    def terms_shown(self, decision: RoutingDecision) -> str:
+        terms = decision.terms
+        if not terms:
+            return "—"
+        promise = f"{terms['promise']} {terms['promise_days']} 天"
+        return "；".join([terms["terms"], promise, f"拆单费 {yuan(terms['split_fee_fen'])}", *terms["reasons"]])
+
     @admin.display(description="说明")
     def why_shown(self, decision: RoutingDecision) -> SafeString:
-        return format_html_join("", "<p>{}</p>", ((told,) for told in explain(decision.trace, decision.plan)))
+        return format_html_join("", "<p>{}</p>", ((told,) for told in explain(decision.trace, decision.plan, decision.terms)))
 
     @admin.display(description="候选明细")
     def candidates_shown(self, decision: RoutingDecision) -> SafeString:

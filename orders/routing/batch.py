@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from oms_project.money import yuan
 from orders.routing.chains import Exchange, Story
 from orders.routing.market import BatchTerms, Lot, OpenOrder, Parcel, Placement, Plan, prepare
-from orders.routing.plans import indexes_of
+from orders.routing.partition import indexes_of
 from orders.routing.prices import scarcity_prices
+from orders.routing.rules import RELAXED_TEXT
 from orders.routing.shelves import Prices, Shelves, fill
 from orders.routing.table import RoutingTable
 
@@ -36,12 +37,16 @@ FULL = Effort(12, ((1, 500), (3, 100), (3, 20)))
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where an order ends up, as in a Decision: cost_fen is its packages and its split fees."""
+    """Where an order ends up, as in a Decision: cost_fen is its packages and its split fees.
+
+    is_relaxed: nobody could serve it on its terms, so it was placed on looser ones.
+    """
 
     order_id: int
     placements: tuple[Placement, ...]
     cost_fen: int
     unfilled: tuple[int, ...] = ()
+    is_relaxed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Move:
     displaced: tuple[int, ...] = ()
     made_way_for: int | None = None
     scarcity_fen: int = 0
+    is_relaxed: bool = False
 
     @property
     def reason(self) -> str:
@@ -68,6 +74,8 @@ class Move:
             found.append(f"让位给订单 {self.made_way_for}")
         if self.displaced:
             found.append(f"请订单 {'、'.join(map(str, self.displaced))} 让位")
+        if self.is_relaxed:
+            found.append("放宽规则后派出")
         if self.scarcity_fen:
             found.append(f"稀缺价 {yuan(self.scarcity_fen)}")
         return "，".join(found) or "整批统筹后更省"
@@ -104,10 +112,11 @@ def route_batch(
     Never touched: what a dealer accepted, what was moved twice, and what stands where it could not
     be put today. `stock` and `remaining` are what is left beside what the orders have. With
     forecast `prices` every plan is chosen and counted with them, so decide with the same ones.
+    Whoever has no place in the end is tried on looser terms, where its terms say so.
     """
     terms = terms or BatchTerms()
     lots = _free(prepare(orders, table, terms))
-    shelves = fill(lots, stock, remaining, split_fee_fen=table.policy.split_fee_fen, rung_fen=terms.rung_fen)
+    shelves = fill(lots, stock, remaining, rung_fen=terms.rung_fen)
     opening = shelves.copy(prices)
     shelves.prices = prices
     for lot in lots:
@@ -117,11 +126,13 @@ def route_batch(
     _first_come([lot for lot in lots if not lot.plan[1]], shelves)
     before = [lot.plan for lot in lots]
     first_come_fen = _total(lots)
-    stories = _improve(lots, opening, shelves, effort, keeps_going)
+    stories, shelves = _improve(lots, opening, shelves, effort, keeps_going)
     if _total(lots) > first_come_fen:
-        stories = {}
+        stories, shelves = {}, opening.copy(prices)
         for lot, plan in zip(lots, before, strict=True):
             lot.plan = plan
+            shelves.take(lot, plan)
+    lots = _relax(lots, table, terms, shelves)
     changed = [(lot, plan) for lot, plan in zip(lots, before, strict=True) if set(lot.plan[1]) != set(plan[1])]
     return Batch(
         placed=tuple(_placed(lot, shelves) for lot in lots),
@@ -133,10 +144,10 @@ def route_batch(
 
 def _improve(
     lots: Sequence[Lot], opening: Shelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing
-) -> dict[int, Story]:
-    """Better plans for the lots, if there are any; returns how they came about."""
+) -> tuple[dict[int, Story], Shelves]:
+    """Better plans for the lots, if there are any; returns how they came about, and what is left then."""
     if effort == FIRST_COME:
-        return {}
+        return {}, shelves
     for lot in lots:
         lot.thin(opening.has)
         lot.ideal_fen = opening.cheapest(lot)[0]
@@ -151,7 +162,21 @@ def _improve(
     for depth, excess_fen in effort.passes:
         if not exchange.improve(depth=depth, excess_fen=excess_fen, keeps_going=keeps_going):
             break
-    return exchange.stories
+    return exchange.stories, shelves
+
+
+def _relax(lots: Sequence[Lot], table: RoutingTable, terms: BatchTerms, shelves: Shelves) -> list[Lot]:
+    """The lots, those that have no place and may have one on looser terms replaced by one that has it."""
+    found = list(lots)
+    stranded = [lot for lot in lots if not lot.plan[1] and table.terms_for(lot.asked.order).on_unroutable in RELAXED_TEXT]
+    looser = prepare([lot.asked for lot in stranded], table, terms, is_relaxed=True)
+    for lot, again in zip(stranded, looser, strict=True):
+        plan = shelves.cheapest(again) if again.units else again.unserved
+        if plan[1]:
+            again.number, again.plan, again.is_relaxed = lot.number, plan, True
+            shelves.take(again, plan)
+            found[lot.number] = again
+    return found
 
 
 def _first_come(lots: Sequence[Lot], shelves: Shelves) -> None:
@@ -184,8 +209,7 @@ def _current(lot: Lot) -> Plan | None:
         mask = 0
         for line in placement.line_indexes:
             mask |= 1 << unit_of[line]
-        weight_g, installs, skills, _ = lot.goods_of(mask)
-        ranking = lot.area.ranking(weight_g, installs, skills, lot.area.rungs - 1)
+        ranking = lot.ranking_of(mask, lot.area.rungs - 1)
         spot = next((spot for spot in ranking if spot[2] == placement.node_id), None)
         if spot is None or sum(len(lot.units[unit]) for unit in indexes_of(mask)) != len(placement.line_indexes):
             return None
@@ -195,13 +219,13 @@ def _current(lot: Lot) -> Plan | None:
 
 def _placed(lot: Lot, shelves: Shelves) -> Placed:
     parcels = lot.plan[1]
-    cost = sum(parcel[3] for parcel in parcels) + shelves.split_fee_fen * max(0, len(parcels) - 1)
+    cost = sum(parcel[3] for parcel in parcels) + lot.split_fee_fen * max(0, len(parcels) - 1)
     if shelves.prices is not None:
         cost += sum(shelves.prices.of(node_id, dealer_id, lot.needs_of(mask)) for mask, node_id, dealer_id, _ in parcels)
     placements = lot.placements(lot.plan)
     served = {line for placement in placements for line in placement.line_indexes}
     unfilled = tuple(line for line in range(len(lot.asked.order.lines)) if line not in served)
-    return Placed(lot.asked.order.order_id, placements, cost, unfilled)
+    return Placed(lot.asked.order.order_id, placements, cost, unfilled, lot.is_relaxed)
 
 
 def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot]) -> Move:
@@ -217,4 +241,5 @@ def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot]) -> Move:
         displaced=ids(story.displaced),
         made_way_for=made_way_for,
         scarcity_fen=story.scarcity_fen,
+        is_relaxed=lot.is_relaxed,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orders.routing.market import NO_PLAN, OURS, Lot, Needs, Plan, Ranking
-from orders.routing.plans import UNREACHABLE
+from orders.routing.partition import UNREACHABLE
 from orders.routing.shelves import Choice, Shelves
 
 KeepsGoing = Callable[[], bool]

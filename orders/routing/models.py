@@ -66,7 +66,8 @@ class RoutingDecision(models.Model):
     """Why an order (or a piece of it, after a refusal) went where it went.
 
     plan: [{node, lines, cost_fen, breakdown}], trace: one element per candidate considered
-    {node, name, kind, step, fence | cost_fen + breakdown}; bounded by the candidate index.
+    {node, name, kind, step, fence | cost_fen + breakdown}; bounded by the candidate index. terms:
+    {terms, promise, promise_days, split_fee_fen, reasons, relaxed}, empty for older decisions.
     """
 
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="decisions", verbose_name="订单")
@@ -79,6 +80,7 @@ class RoutingDecision(models.Model):
     runner_up_fen = models.BigIntegerField("次优成本（分）", null=True, blank=True)
     plan = models.JSONField("方案")
     trace = models.JSONField("候选明细")
+    terms = models.JSONField("条款", default=dict)
     decided_at = models.DateTimeField("决策时间")
 
     class Meta:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot
-from orders.routing.plans import EXACT_LINES, UNREACHABLE, cheapest_partition, indexes_of
+from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
 
 ANY_NUMBER = 1 << 40
 Choice = tuple[int, Spot]  # what it costs with prices, and the place
@@ -40,17 +40,15 @@ class Shelves:
         left: dict[int, dict[int, int]],
         room: dict[int, int],
         *,
-        split_fee_fen: int,
         rung_fen: int,
         prices: Prices | None = None,
     ) -> None:
-        self.left, self.room, self.prices = left, room, prices
-        self.split_fee_fen, self.rung_fen = split_fee_fen, rung_fen
+        self.left, self.room, self.rung_fen, self.prices = left, room, rung_fen, prices
 
     def copy(self, prices: Prices | None = None) -> "Shelves":
         """The same, to be emptied separately, with other prices."""
         left = {sku_id: dict(here) for sku_id, here in self.left.items()}
-        return Shelves(left, dict(self.room), split_fee_fen=self.split_fee_fen, rung_fen=self.rung_fen, prices=prices)
+        return Shelves(left, dict(self.room), rung_fen=self.rung_fen, prices=prices)
 
     def take(self, lot: Lot, plan: Plan, times: int = 1) -> None:
         """Count a plan off the shelves; −1 times puts it back."""
@@ -94,7 +92,7 @@ class Shelves:
         """What a plan with these parcels costs, with everything a batch weighs."""
         if not parcels:
             return lot.unserved[0]
-        total, covered, rung = self.split_fee_fen * (len(parcels) - 1), 0, 0
+        total, covered, rung = lot.split_fee_fen * (len(parcels) - 1), 0, 0
         for mask, node_id, dealer_id, cost in parcels:
             total += cost
             covered |= mask
@@ -142,7 +140,7 @@ class Shelves:
         if lot.full == 1:
             found = choose(rankings[1], lot.goods[1][3], limit)
             return (found[0], (_parcel(1, found[1]),)) if found else lot.unserved
-        if len(lot.units) > EXACT_LINES:
+        if len(lot.units) > EXACT_UNITS:
             return self._many(lot, rung)
         best: list[int] = [0]
         spots: list[Spot | None] = [None]
@@ -150,8 +148,8 @@ class Shelves:
             found = choose(rankings[mask], lot.goods[mask][3], limit)
             best.append(found[0] if found else UNREACHABLE)
             spots.append(found[1] if found else None)
-        total, masks = cheapest_partition(best, self.split_fee_fen, lot.waived)
-        if total >= UNREACHABLE:
+        total, masks = cheapest_partition(best, lot.split_fee_fen, lot.waived, lot.most_packages)
+        if total >= BEYOND:
             return lot.unserved
         parcels = tuple(_parcel(mask, spot) for mask in masks if (spot := spots[mask]) is not None)
         return (total, parcels) if len(parcels) < 2 or not self._overdraws(parcels) else self._by_place(lot, rankings)
@@ -165,54 +163,60 @@ class Shelves:
 
     def _by_place(self, lot: Lot, rankings: list[Ranking]) -> Plan:
         """The best plan with one parcel per place at most and no dealer beyond its room, dealer by dealer."""
-        offers: dict[int, dict[int, list[tuple[int, Parcel]]]] = {}
+        offers: dict[int, dict[int, list[tuple[int, int, Parcel]]]] = {}
         for mask in range(1, len(rankings)):
             needs = lot.goods[mask][3]
             for spot in rankings[mask]:
                 if self.has(spot, needs):
                     price = self.prices.of(spot[2], spot[3], needs) if self.prices is not None else 0
                     of_node = offers.setdefault(spot[3], {}).setdefault(spot[2], [])
-                    of_node.append((spot[0] + price + self.split_fee_fen, _parcel(mask, spot)))
-        plans: dict[int, Plan] = {0: (0, ())}
-        for dealer_id in sorted(offers):
-            reached = {(mask, 0): plan for mask, plan in plans.items()}
-            for of_node in offers[dealer_id].values():
-                for (covered, works), (cost, parcels) in list(reached.items()):
-                    for price, parcel in of_node if works < self.room[dealer_id] else ():
-                        key = (covered | parcel[0], works + 1)
-                        if not covered & parcel[0] and (key not in reached or cost + price < reached[key][0]):
-                            reached[key] = cost + price, (*parcels, parcel)
-            plans = {}
-            for (mask, _), plan in reached.items():
-                if mask not in plans or plan[0] < plans[mask][0]:
-                    plans[mask] = plan
+                    of_node.append((mask, spot[0] + price + lot.split_fee_fen, _parcel(mask, spot)))
+        by_dealer: dict[int, list[Offers[Parcel]]] = {dealer_id: list(offers[dealer_id].values()) for dealer_id in sorted(offers)}
         best, limit = lot.unserved, lot.limit_fen
-        for mask, (cost, parcels) in plans.items():
-            total = cost - self.split_fee_fen + sum(lot.waived[unit] for unit in indexes_of(lot.full ^ mask))
+        for mask, (cost, parcels) in best_by_place(by_dealer, self.room, lot.most_packages).items():
+            total = cost - lot.split_fee_fen + sum(lot.waived[unit] for unit in indexes_of(lot.full ^ mask))
             if parcels and total < limit:
                 best, limit = (total, parcels), total
         return best
 
     def _many(self, lot: Lot, rung: int) -> Plan:
-        """Many units: the scarcest first, each where it adds least; or all in one place if that is cheaper."""
+        """Many units: the scarcest first, each where it adds least; or all in one place if that is cheaper.
+
+        Where that takes too many packages, the places that can do most are taken first.
+        """
+        offers = [
+            [spot for spot in lot.ranking_of(1 << unit, rung) if self.has(spot, lot.needs_of(1 << unit))]
+            for unit in range(len(lot.units))
+        ]
+        total, parcels = self._grown(lot, rung, offers)
+        if total >= BEYOND and lot.most_packages:
+            few = _widest(offers, lot.full, lot.most_packages)
+            total, parcels = self._grown(lot, rung, [[spot for spot in spots if spot[2] in few] for spots in offers])
+        alone = (self._dearest_aside if self.prices is not None else self._first)(
+            lot.ranking_of(lot.full, rung), lot.needs_of(lot.full), total + 1
+        )
+        if alone:
+            return alone[0], (_parcel(lot.full, alone[1]),)
+        return (total, parcels) if parcels and total < BEYOND else lot.unserved
+
+    def _grown(self, lot: Lot, rung: int, offers: Sequence[Ranking]) -> Plan:
+        """Unit by unit from the offers for each; what nobody can take for less than its worth stays behind."""
         held: dict[int, Parcel] = {}
         costs: dict[int, int] = {}
         left_out = 0
-        offers = [
-            [spot for spot in self._ranking(lot, 1 << unit, rung) if self.has(spot, lot.needs_of(1 << unit))]
-            for unit in range(len(lot.units))
-        ]
         for unit in sorted(range(len(lot.units)), key=lambda unit: (len(offers[unit]), unit)):
             choice: tuple[int, Parcel, int] | None = None
             for _, _, node_id, dealer_id in sorted(offers[unit], key=lambda spot: spot[1]):
                 before = held.get(node_id)
                 wider = (before[0] if before else 0) | 1 << unit
                 works = sum(parcel[2] == dealer_id for parcel in held.values())
-                spot = next((spot for spot in self._ranking(lot, wider, rung) if spot[2] == node_id), None)
-                if spot is None or not self.has(spot, lot.needs_of(wider)) or (not before and works >= self.room[dealer_id]):
+                if not before and (works >= self.room[dealer_id] or len(held) == lot.most_packages):
+                    continue
+                spot = next((spot for spot in lot.ranking_of(wider, rung) if spot[2] == node_id), None)
+                if spot is None or not self.has(spot, lot.needs_of(wider)):
                     continue
                 cost = spot[0] + (self.prices.of(node_id, dealer_id, lot.needs_of(wider)) if self.prices is not None else 0)
-                added = cost - costs[node_id] if before else cost + (self.split_fee_fen if held else 0)
+                added = cost - costs[node_id] if before else cost + (lot.split_fee_fen if held else 0)
                 if choice is None or added < choice[0]:
                     choice = added, _parcel(wider, spot), cost
             if choice is None or choice[0] >= lot.waived[unit]:
@@ -220,18 +224,21 @@ class Shelves:
             else:
                 _, parcel, costs[parcel[1]] = choice
                 held[parcel[1]] = parcel
-        total = sum(costs.values()) + self.split_fee_fen * max(0, len(costs) - 1) + left_out
-        alone = (self._dearest_aside if self.prices is not None else self._first)(
-            self._ranking(lot, lot.full, rung), lot.needs_of(lot.full), total + 1
-        )
-        if alone:
-            return alone[0], (_parcel(lot.full, alone[1]),)
-        return (total, tuple(held.values())) if held and total < UNREACHABLE else lot.unserved
+        return sum(costs.values()) + lot.split_fee_fen * max(0, len(costs) - 1) + left_out, tuple(held.values())
 
-    @staticmethod
-    def _ranking(lot: Lot, mask: int, rung: int) -> Ranking:
-        weight_g, installs, skills, _ = lot.goods_of(mask)
-        return lot.area.ranking(weight_g, installs, skills, rung)
+
+def _widest(offers: Sequence[Ranking], full: int, most: int) -> set[int]:
+    """At most so many places, each the one that can do most of what is left; of equals the lower code."""
+    able: dict[tuple[int, int], int] = {}
+    for unit, spots in enumerate(offers):
+        for spot in spots:
+            able[spot[1], spot[2]] = able.get((spot[1], spot[2]), 0) | 1 << unit
+    chosen: set[int] = set()
+    for _ in range(most if able else 0):
+        place = max(sorted(able), key=lambda each: (able[each] & full).bit_count())
+        chosen.add(place[1])
+        full &= ~able[place]
+    return chosen
 
 
 def _parcel(mask: int, spot: Spot) -> Parcel:
@@ -243,7 +250,6 @@ def fill(
     stock: Mapping[tuple[int, int], int],
     remaining: Mapping[int, int] | None,
     *,
-    split_fee_fen: int,
     rung_fen: int,
 ) -> Shelves:
     """The shelves before anybody takes anything. `remaining`: more works a dealer may get; missing: any number."""
@@ -255,4 +261,4 @@ def fill(
     for area in {id(lot.area): lot.area for lot in lots}.values():
         for dealer_id in area.dealers:
             room.setdefault(dealer_id, (remaining or {}).get(dealer_id, ANY_NUMBER))
-    return Shelves(left, room, split_fee_fen=split_fee_fen, rung_fen=rung_fen)
+    return Shelves(left, room, rung_fen=rung_fen)

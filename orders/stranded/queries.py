@@ -11,11 +11,11 @@ from dealers.capacity.rules import DealerDay, left_of
 from dealers.models import Skill
 from inventory.models import Node
 from orders.dispatch import queries as dispatch
-from orders.dispatch import rules as dispatch_rules
 from orders.lifecycle.models import Order, OrderHold, OrderLine, StrandedOrder
 from orders.lifecycle.queries import orders_to_route
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing import queries as routing
+from orders.routing.rules import decide
 from orders.stranded.rules import PlaceFacts
 
 
@@ -116,7 +116,7 @@ def placing_of(order_id: int, at: datetime) -> Placing | None:
     order, table = orders[0], routing.routing_table(at)
     stock, days = dispatch.stock_for([order], table, at), dispatch.days_for([order], table, at)
     ladder = dispatch.ladder_for(order.channel)
-    decision = dispatch_rules.decide_within(order, table, stock, ladder, left_of(days.values()), at)
+    decision = decide(order, table, stock.view(order.claims), ladder=ladder, at=at, remaining=left_of(days.values()))
     nodes = {node.code: node for node in dispatch.roster().nodes.values()}
     seen, options = stock.view(order.claims), []
     for entry in decision.trace:

@@ -58,6 +58,7 @@ def as_orders(works: Sequence[FulfillmentOrder]) -> dict[int, OrderToRoute]:
                 install_skill=line.sku.install_skill,
                 category=line.sku.category,
                 supply_price_fen=line.sku.supply_price_fen,
+                bundle=line.order_line.external_line_id,
             )
         )
     return {

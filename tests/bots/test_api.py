@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bots.miniapp.auth import issue_token
@@ -20,7 +22,7 @@ from inventory.models import Reservation
 from inventory.reservations import actions as reservations
 from inventory.reservations.rules import Want
 from oms_project.journal.models import Entry
-from orders.models import FulfillmentOrder, RedeemCode
+from orders.models import FulfillmentOrder, RedeemCode, RoutingDecision
 from tests.make import make_dealer, make_level, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
 pytestmark = pytest.mark.django_db
@@ -237,7 +239,7 @@ def test_other_mistakes_get_the_one_error_shape(call: Call, offered: Any):
 def test_the_schema_names_every_door(client: Client):
     schema = client.get("/api/schema/?format=json").json()
     assert "/api/offers/{offer_no}/accept" in schema["paths"]
-    assert len(schema["paths"]) == 35
+    assert len(schema["paths"]) == 36
     assert client.get("/api/docs/").status_code == 200
 
 
@@ -247,3 +249,37 @@ def test_ending_sessions_ends_the_admin_cookie_too(client: Client):
     assert client.get("/admin/").status_code == 200
     directory.end_sessions(staff=staff)
     assert client.get("/admin/").status_code == 302
+
+
+def test_why_not_me_is_told_of_own_places_and_own_territory_only(call: Call):
+    home, winner, neighbour = make_dealer(), make_dealer(), make_dealer()
+    order, at = make_order(make_sku(), state="routed"), timezone.now()
+    cost = {"cost_fen": 2400, "breakdown": {"freight": 1200, "risk": 1200}, "lines": [0]}
+
+    def entry(dealer: Any, name: str, **fields: Any) -> dict[str, Any]:
+        return {"node": name, "name": name, "dealer": dealer.pk, "target": "territory"} | fields
+
+    trace = [
+        entry(home, "我的仓", fence="STOCK", text="可售库存不足"),
+        entry(home, "我的门店", **cost),
+        entry(winner, "别人的仓", **cost | {"cost_fen": 2300}),
+        entry(neighbour, "邻居的仓", target="neighbour", fence="LADDER", text="还没轮到这一级阶梯"),
+    ]
+    plan = [{"node": "别人的仓", "node_id": 1, "days": 1, **cost}]
+    RoutingDecision.objects.create(order=order, is_routable=True, plan=plan, trace=trace, decided_at=at)
+    clerk = make_staff(home, role="clerk")
+    with CaptureQueriesContext(connection) as captured:
+        answer = call("GET", f"orders/{order.order_no}/why-not-me", clerk)
+    assert len([each for each in captured if "orders_routingdecision" in each["sql"]]) == 1
+    (told,) = answer.json()
+    assert told["told"] == [
+        "我的仓：可售库存不足",
+        "我的门店：可以承接，但本次综合成本不是最低；影响您排序的有：拒单与超时的记录",
+    ]
+    assert told["round"] == 1
+    assert call("GET", f"orders/{order.order_no}/why-not-me", make_staff(winner, role="owner")).json()[0]["told"] == [
+        "别人的仓：已派给您：第 1 行"
+    ]
+    for stranger in (neighbour, make_dealer()):
+        assert call("GET", f"orders/{order.order_no}/why-not-me", make_staff(stranger, role="owner")).status_code == 404
+    assert call("GET", "orders/DD404/why-not-me", clerk).status_code == 404

@@ -15,6 +15,7 @@ from bots.miniapp.socket import member_for
 from dealers.models import Statement
 from inventory.replenishment import actions as transfers
 from oms_project import events
+from orders.models import RoutingDecision
 from tests.make import make_dealer, make_node, make_offer, make_order, make_sku, make_staff, make_work
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,7 @@ DOORS: dict[str, list[Door]] = {
     "api/offers/<slug:offer_no>/decline": [
         Door("POST", ANSWERING, True, hq_hidden=("admin", "operator"), body='{"reason": "busy"}')
     ],
+    "api/orders/<slug:order_no>/why-not-me": [Door("GET", ("owner", "clerk"), True)],
     "api/works": [Door("GET", WORKING)],
     "api/works/<slug:fo_no>": [Door("GET", WORKING, True)],
     **{
@@ -123,11 +125,20 @@ def world() -> World:
     statement = Statement.objects.create(statement_no="S-1", dealer=mine, period_from=at, period_to=at, drawn_at=at)
     staff = {("mine", role): make_staff(None if role in HQ else mine, role=role) for role in ROLES}
     staff |= {("other", role): make_staff(other, role=role) for role in ROLES if role not in HQ}
+    mine_here = {
+        "node": "N",
+        "name": "我的仓",
+        "dealer": mine.pk,
+        "target": "territory",
+        "fence": "STOCK",
+        "text": "可售库存不足",
+    }
+    RoutingDecision.objects.create(order=order, is_routable=False, plan=[], trace=[mine_here], decided_at=at)
     source, target, ours, sku = make_node(mine), make_node(mine), make_node(), make_sku()
     ends = {"source_id": source.pk, "target_id": target.pk}
     transfer = transfers.request(transfer_no="DB-1", quantities={sku.pk: 1}, actor="staff:1", at=at, **ends)
     names = {
-        "offer_no": offer.offer_no, "fo_no": accepted.fo_no, "statement_no": statement.statement_no,
+        "offer_no": offer.offer_no, "order_no": order.order_no, "fo_no": accepted.fo_no, "statement_no": statement.statement_no,
         "transfer_no": transfer.transfer_no, "node": target.code, "ours": ours.code, "sku": sku.code,
     }  # fmt: skip
     return World(names, staff)

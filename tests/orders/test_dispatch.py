@@ -394,14 +394,14 @@ def test_a_poisoned_order_parks_itself_and_nobody_else(
     world: World, relay_all: Relay, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = [make_order(world.sofa) for _ in range(3)]
-    real = dispatch.rules.decide
+    real = dispatch.decide
 
     def decide(order: object, *args: object, **named: object) -> object:
         if order.order_id == orders[1].pk:
             raise ValueError("poison")
         return real(order, *args, **named)
 
-    monkeypatch.setattr(dispatch.rules, "decide", decide)
+    monkeypatch.setattr(dispatch, "decide", decide)
     place(*orders, at=at)
     relay_all(at)
     assert list(Order.objects.order_by("pk").values_list("state", flat=True)) == ["routed", "placed", "routed"]

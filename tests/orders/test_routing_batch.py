@@ -42,5 +42,5 @@ def test_every_placement_costs_what_its_decision_explains() -> None:
     for asked, placed in zip(TIGHT.orders, done.placed, strict=True):
         placements = {each.node_id: each.line_indexes for each in placed.placements}
         decision = decided_as(asked.order, TIGHT.table, TIGHT.stock, placements, ladder=asked.ladder)
-        fee = TIGHT.table.policy.split_fee_fen * max(0, len(decision.packages) - 1)
+        fee = TIGHT.table.book.default.split_fee_fen * max(0, len(decision.packages) - 1)
         assert placed.cost_fen == decision.cost_fen == fee + sum(sum(each.breakdown.values()) for each in decision.packages)

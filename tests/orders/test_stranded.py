@@ -20,6 +20,8 @@ from orders.models import FulfillmentOrder, Offer, Order, OrderHold, RoutingDeci
 from orders.offers import actions as offers
 from orders.placing import actions as placing
 from orders.review import actions as review
+from orders.routing.rules import RoutingTable
+from orders.rulesets.rules import OrderTerms, Unroutable
 from orders.stranded import actions as stranded
 from orders.stranded import queries
 from orders.stranded.actions import CannotPlace
@@ -236,6 +238,79 @@ def test_whoever_is_routed_first_is_not_cancelled(world: World, at: datetime, mo
     monkeypatch.setattr(lifecycle, "lock_orders", outrun)
     assert stranded.cancel_due(at=at) == 0
     assert (states(), world.held()) == (["routed"], [1, 0, 0])
+
+
+# What an order's terms say of it.
+
+
+def on_terms(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
+    terms = OrderTerms(**fields)
+    monkeypatch.setattr(RoutingTable, "terms_for", lambda table, order: terms)
+
+
+def test_terms_leave_an_order_to_a_person_and_say_how_long_it_may_wait(
+    world: World, relay_all: Relay, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_terms(monkeypatch, on_unroutable=Unroutable.PERSON, cancel_after_hours=48)
+    first, second = strand(world, at, 2)
+    assert (states(), OrderHold.objects.filter(reason="unroutable", released_at=None).count()) == (["held", "held"], 2)
+    assert set(StrandedOrder.objects.values_list("since", "cancel_at")) == {(at, at + timedelta(hours=48))}
+    stock(world.home_node, 1)
+    tell(events.StockArrived(node_id=world.home_node.pk, sku_ids=[world.sofa.pk]), at=at)
+    relay_all(at)
+    assert states() == ["held", "held"]
+    stranded.place_order(order_id=second.pk, places={lines_of(second)[0]: "N-D001"}, staff=world.operator, at=at)
+    assert (stranded.cancel_due(at=at + timedelta(hours=48)), states()) == (1, ["cancelled", "routed"])
+
+
+def test_the_end_of_the_wait_counts_from_its_beginning_and_follows_the_rules(
+    world: World, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_terms(monkeypatch, cancel_after_hours=8)
+    (order,) = strand(world, at)
+    later = at + timedelta(hours=7)
+    dispatch.route_orders(order_ids=[order.pk], actor="test", at=later)
+    assert StrandedOrder.objects.values_list("since", "tried_at", "cancel_at").get() == (at, later, at + timedelta(hours=8))
+    on_terms(monkeypatch, cancel_after_hours=24)
+    dispatch.route_orders(order_ids=[order.pk], actor="test", at=later)
+    assert StrandedOrder.objects.get().cancel_at == at + timedelta(hours=24)
+    on_terms(monkeypatch)
+    dispatch.route_orders(order_ids=[order.pk], actor="test", at=later)
+    assert StrandedOrder.objects.get().cancel_at is None
+
+
+def test_terms_that_give_way_find_a_place_before_the_order_waits(
+    world: World, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lamp = make_sku("LAMP")
+    Level.objects.exclude(node=world.home_node).update(on_hand=0)
+    make_level(world.hq_node, lamp, 1)
+    for how, state in ((Unroutable.WAIT, "unroutable"), (Unroutable.SPLIT, "routed")):
+        on_terms(monkeypatch, on_unroutable=how, max_packages=1)
+        order = make_order(world.sofa, lamp, at=at)
+        dispatch.route_orders(order_ids=[order.pk], actor="test", at=at)
+        order.refresh_from_db()
+        assert order.state == state
+    Level.objects.update(on_hand=0, held=0)
+    stock(world.hq_node, 1)
+    on_terms(monkeypatch, on_unroutable=Unroutable.HQ, never_groups=frozenset({"X"}), max_km=1)
+    order = make_order(world.sofa, at=at)
+    dispatch.route_orders(order_ids=[order.pk], actor="test", at=at)
+    assert FulfillmentOrder.objects.get(order=order).node == world.hq_node
+
+
+def test_a_hundred_orders_left_to_a_person_take_as_many_statements_as_two(
+    world: World, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_terms(monkeypatch, on_unroutable=Unroutable.PERSON, cancel_after_hours=48)
+    strand(world, at)
+    counts = []
+    for size in (2, 100):
+        ids = [make_order(world.sofa, at=at).pk for _ in range(size)]
+        with CaptureQueriesContext(connection) as asked:
+            dispatch.route_orders(order_ids=ids, actor="test", at=at)
+        counts.append(len([query for query in asked if "SAVEPOINT" not in query["sql"]]))
+    assert counts[0] == counts[1] <= 22
 
 
 # A person places an order.

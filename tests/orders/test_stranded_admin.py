@@ -61,7 +61,7 @@ def test_the_list_tells_age_reason_goods_and_district_and_nothing_else_of_the_ad
     client.force_login(world.operator)
     told = client.get(LIST).text
     assert "沙发 KT-3300 ×1、台灯0 ×1" in told
-    for words in ("3 小时 7 分", "没有可用的发货点", "江苏省苏州市吴中区", "1000.00", "自动重试", "待人工", "一直等"):
+    for words in ("3 小时 7 分", "没有可用的发货点", "江苏省苏州市吴中区", "1,000.00", "自动重试", "待人工", "一直等"):
         assert words in told, words
     assert "138****" not in told
     assert told.index(first.order_no) < told.index(second.order_no)

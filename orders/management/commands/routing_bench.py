@@ -38,7 +38,7 @@ class Command(BaseCommand):
         floor_fen = 0
         if bound.IS_THERE and bound_seconds > 0:
             lots = prepare(made.orders, made.table, terms)
-            shelves = fill(lots, made.stock, made.remaining, split_fee_fen=made.table.policy.split_fee_fen, rung_fen=0)
+            shelves = fill(lots, made.stock, made.remaining, rung_fen=0)
             floor_fen, _ = bound.lower_bound(lots, shelves, clock=time.process_time, seconds=bound_seconds)
         wrong = 0
         for name in wanted:

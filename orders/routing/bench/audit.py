@@ -58,17 +58,17 @@ def violations(
 
 def cost_fen(order: OrderToRoute, placements: Sequence[Placement], table: RoutingTable) -> int:
     """Packages and split fees, without any price of scarcity."""
-    total = table.policy.split_fee_fen * max(0, len(placements) - 1)
+    total = table.terms_for(order).split_fee_fen * max(0, len(placements) - 1)
     for placement in placements:
         lines = [order.lines[index] for index in placement.line_indexes]
         weight_g = sum(line.weight_g * line.quantity for line in lines if line.is_counted)
-        installs = sum(line.quantity for line in lines if line.install_skill)
+        installs = tuple((line.install_skill, line.quantity) for line in lines if line.install_skill)
         total += _place(order, placement, table).cost_fen(weight_g, installs)
     return total
 
 
 def _place(order: OrderToRoute, placement: Placement, table: RoutingTable) -> Candidate:
-    considered = table.considered(order.division_code, order.channel)
+    considered = table.considered(order.division_code, order.channel, table.terms_for(order))
     return next(place for place in considered if place.node.node_id == placement.node_id)
 
 

@@ -18,8 +18,9 @@ from random import Random
 from dealers.acceptance.rules import ONE
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing.market import OpenOrder
-from orders.routing.rules import Area, Freight, NodeFacts, PolicyTerms, RoutingTable, Rung
+from orders.routing.rules import Area, NodeFacts, RoutingTable, Rung
 from orders.routing.table import distance_km
+from orders.rulesets.rules import FreightRate, InstallRate, OrderTerms, PromiseClass, RuleBook, Where
 
 DISTRICTS = Path(__file__).parent / "districts.csv"
 LADDER = (Rung(1, "territory", 60, 3), Rung(2, "neighbour", 60, 3), Rung(3, "hq", 60, 1))
@@ -29,12 +30,18 @@ LIVE, SHOP = "doudian", "shop"
 HEADQUARTERS = ("440605", "330110")
 WAREHOUSES = ("110112", "310114", "440111", "420112", "510114", "610112", "210114", "410122")
 FREIGHT = {
-    "hq": Freight(1000, 600, 1000, 200, 1, 12_000, 1, 600, 6000),
-    "region": Freight(1000, 600, 1000, 200, 1, 12_000, 1, 600, 6000),
-    "dealer": Freight(1000, 1500, 1000, 40, 10, 6500, 1, 300, 800),
-    "store": Freight(1000, 1500, 1000, 40, 10, 7500, 1, 300, 40),
+    "hq": FreightRate(Where(kind="hq"), 600, step_fen=200, km_fen=1, max_km=6000),
+    "region": FreightRate(Where(kind="region"), 600, step_fen=200, km_fen=1, max_km=6000),
+    "dealer": FreightRate(Where(kind="dealer"), 1500, step_fen=40, km_fen=10, km_per_day=300, max_km=800),
+    "store": FreightRate(Where(kind="store"), 1500, step_fen=40, km_fen=10, km_per_day=300, max_km=40),
 }
-POLICY = PolicyTerms("基准", refusal_cost_fen=1400, promise_days=2)
+INSTALL_FEN = {"hq": 12_000, "region": 12_000, "dealer": 6500, "store": 7500}
+BOOK = RuleBook(
+    "基准",
+    default=OrderTerms("基准", refusal_cost_fen=1400, promise=PromiseClass(days=2)),
+    freight=tuple(FREIGHT.values()),
+    installs=tuple(InstallRate(Where(kind=kind), "", fen) for kind, fen in INSTALL_FEN.items()),
+)
 SKUS = 300
 LINES_SHARE = {1: 66, 2: 20, 3: 9, 4: 3, 5: 2}
 MEAN_UNITS = 1.55 * 1.12
@@ -83,8 +90,8 @@ def build(*, orders: int, nodes: int, rho: float, seed: int, other_days: int = 0
     table = RoutingTable(
         nodes=places,
         areas=areas,
-        freight=FREIGHT,
-        policy=POLICY,
+        book=BOOK,
+        at=MIDNIGHT,
         centroids={each.code: (each.lng, each.lat) for each in districts},
         answers=answers,
     )
