@@ -34,35 +34,36 @@ def hold(*, wants: Sequence[Want], at: datetime, expires_at: datetime | None = N
 
     With `together` either all of the bills hold or none. A bill that already holds one of its
     places changes nothing and counts as holding. A bill with claims takes from its locks first.
-    Two statements (three on SQLite; one more when something does not fit, two more when a lock is
-    drawn from), whatever the batch; up to 5,000 wants per call. One bill at one place is one statement on PostgreSQL and
-    opens no transaction of its own, so that a row many buyers want is locked for one round trip
-    (unless the caller has a transaction open).
+
+    What fits is one statement on PostgreSQL, whatever the batch (up to 5,000 wants per call), and opens
+    no transaction of its own, so that a row many buyers want is locked for one round trip (unless
+    the caller has a transaction open). Three more, and the batch is decided bill by bill, when
+    something does not fit; two more again when a lock is drawn from. SQLite always takes four.
     """
     demands = demands_of(wants)
     if not demands:
         return frozenset()
     first = wants[0]
     locks = queries.locks_for(claim for demand in demands.values() for claim in demand.claims)
-    if locks or len(wants) > 1:
-        return _hold_many(demands, locks, at, expires_at, together)
-    with nullcontext() if statements.is_postgres() else transaction.atomic():
-        return frozenset([first.bill] if statements.hold_one(first, at, expires_at) else [])
+    if not locks and len(wants) == 1:
+        with nullcontext() if statements.is_postgres() else transaction.atomic():
+            return frozenset(demands if statements.hold_one(first, at, expires_at) else ())
+    if not locks and statements.is_postgres() and statements.hold_all(demands, at, expires_at):
+        return frozenset(demands)
+    return _hold_by_bill(demands, locks, at, expires_at, together)
 
 
 @transaction.atomic(savepoint=False)
-def _hold_many(
+def _hold_by_bill(
     demands: Demands, locks: Mapping[str, tuple[str, ...]], at: datetime, expires_at: datetime | None, together: bool
 ) -> frozenset[str]:
+    """Lock the stock rows, then ask what is free and which bills are repeated, then give to each in turn."""
     places = sorted({place for demand in demands.values() for place in demand.places})
     found = statements.lock_free(places, locks, at)
-    ids, holding = found.level_ids, frozenset[str]()
-    grants = choose(demands, found.shelf.copy())
+    ids = found.level_ids
+    holding = frozenset(statements.holding(demands.keys(), ids.values()))
+    grants = choose({bill: demand for bill, demand in demands.items() if bill not in holding}, found.shelf)
     winners = {grant.bill for grant in grants}
-    if locks or len(winners) < len(demands):  # a repetition must not be counted twice, nor draw twice
-        holding = frozenset(statements.holding(demands.keys(), ids.values()))
-        grants = choose({bill: demand for bill, demand in demands.items() if bill not in holding}, found.shelf)
-        winners = {grant.bill for grant in grants}
     if together and len(winners) + len(holding) < len(demands):
         return frozenset()
     if grants:

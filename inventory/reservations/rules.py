@@ -32,7 +32,7 @@ class Demand:
 
     kind: str
     claims: tuple[str, ...]
-    places: dict[Place, int] = field(default_factory=dict)
+    places: dict[Place, int]
 
 
 Demands = dict[str, Demand]
@@ -59,10 +59,12 @@ def demands_of(wants: Iterable[Want]) -> Demands:
     for want in wants:
         if want.quantity < 1:
             raise ValueError(f"{want.bill} wants {want.quantity} units")
+        place = (want.node_id, want.sku_id)
         demand = demands.get(want.bill)
         if demand is None:
-            demand = demands[want.bill] = Demand(want.kind, want.claims)
-        demand.places[want.place] = demand.places.get(want.place, 0) + want.quantity
+            demands[want.bill] = Demand(want.kind, want.claims, {place: want.quantity})
+        else:
+            demand.places[place] = demand.places.get(place, 0) + want.quantity
     return demands
 
 
@@ -77,10 +79,6 @@ class Shelf:
     free: dict[Place, int]
     locks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     locked: dict[str, dict[Place, int]] = field(default_factory=dict)
-
-    def copy(self) -> "Shelf":
-        """A shelf of its own, to try on."""
-        return Shelf(dict(self.free), self.locks, {number: dict(units) for number, units in self.locked.items()})
 
     def view(self, claims: Iterable[str]) -> "Mapping[Place, int] | Claimed":
         """Units per place for a buyer with these claims; `.get(place, 0)` answers."""

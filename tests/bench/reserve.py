@@ -3,8 +3,10 @@
 One order per call, twenty (a burst as the workers route it) and five hundred; all on one hot SKU, and spread over 500.
 
 Run: DATABASE_URL=postgres://… python -m tests.bench.reserve [seconds per measurement]
-A scratch database (test_<name>) is made from the migrations and dropped afterwards. Ways are
-measured in turn, two rounds, the better one counts; clients are threads of one process.
+A scratch database (test_<name>) is made from the migrations and dropped afterwards. Clients are
+processes, as workers are, on either side; all of them measure one way at a time, the ways in turn,
+in three rounds. Rates are the median of the rounds and a ratio is the median of the rounds' ratios,
+so that what else the machine does meanwhile is met by both sides.
 """
 
 import os
@@ -12,8 +14,12 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import count
-from threading import Barrier, Thread
+from multiprocessing import get_context
+from statistics import median
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms_project.settings")
 
@@ -35,6 +41,7 @@ from tests.make import make_node, make_sku  # noqa: E402
 BATCH = 20
 BURST = 500
 SPREAD = 500
+ROUNDS = 3
 ONE = (
     "WITH took AS (UPDATE inventory_level SET held = held + 1 WHERE node_id = %s AND sku_id = %s "
     "AND on_hand - held - safety_stock >= 1 RETURNING id) INSERT INTO inventory_reservation "
@@ -50,11 +57,20 @@ MANY = (
     "JOIN took USING (node_id, sku_id)"
 )
 _numbers = count(1)
+_start: Any
 Client = Callable[[], int]
 
 
 def _bills(units: int, places: list[Place]) -> list[tuple[str, int, int]]:
-    return [(f"O{next(_numbers)}", *random.choice(places)) for _ in range(units)]
+    return [(f"O{os.getpid()}-{next(_numbers)}", *random.choice(places)) for _ in range(units)]
+
+
+@cache
+def _line() -> psycopg.Connection:
+    """This process's connection without Django."""
+    params = connection.get_connection_params()
+    known = {key: params[key] for key in ("dbname", "user", "password", "host", "port") if params.get(key)}
+    return psycopg.connect(**known, autocommit=True, prepare_threshold=1)
 
 
 def ours(units: int) -> Callable[[list[Place]], Client]:
@@ -70,42 +86,15 @@ def raw(units: int) -> Callable[[list[Place]], Client]:
     """The same writes as one prepared statement, without Django, a check for repetition or rules of sharing."""
 
     def way(places: list[Place]) -> Client:
-        params = connection.get_connection_params()
-        known = {key: params[key] for key in ("dbname", "user", "password", "host", "port") if params.get(key)}
-        line = psycopg.connect(**known, autocommit=True, prepare_threshold=1)
-
         def once() -> int:
             bills, nodes, skus = zip(*_bills(units, places), strict=True)
             if units == 1:
-                return line.execute(ONE, [nodes[0], skus[0], bills[0]]).rowcount
-            return line.execute(MANY, [list(nodes), list(skus), list(bills)]).rowcount
+                return _line().execute(ONE, [nodes[0], skus[0], bills[0]]).rowcount
+            return _line().execute(MANY, [list(nodes), list(skus), list(bills)]).rowcount
 
         return once
 
     return way
-
-
-def measure(way: Callable[[list[Place]], Client], places: list[Place], clients: int, seconds: float) -> float:
-    """Reservations per second of some clients that start together."""
-    barrier, made = Barrier(clients + 1), [0] * clients
-
-    def body(number: int) -> None:
-        once = way(places)
-        once()
-        barrier.wait()
-        until = time.perf_counter() + seconds
-        while time.perf_counter() < until:
-            made[number] += once()
-        connections.close_all()
-
-    threads = [Thread(target=body, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    began = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    return sum(made) / (time.perf_counter() - began)
 
 
 WAYS = {
@@ -118,21 +107,58 @@ WAYS = {
 }
 
 
+def client(places: list[Place], seconds: float) -> dict[str, list[float]]:
+    """Reservations per second that this process makes each way, round by round, when the others do the same."""
+    rates: dict[str, list[float]] = {label: [] for label in WAYS}
+    clients = {label: way(places) for label, way in WAYS.items()}
+    for once in clients.values():
+        for _ in range(5):  # until the statement is prepared
+            once()
+    for _ in range(ROUNDS):
+        for label, once in clients.items():
+            _start.wait(60)
+            made, began = 0, time.perf_counter()
+            while (took := time.perf_counter() - began) < seconds:
+                made += once()
+            rates[label].append(made / took)
+    return rates
+
+
+def _begin(barrier: Any) -> None:
+    global _start
+    _start = barrier
+
+
+def measure(places: list[Place], clients: int, seconds: float) -> dict[str, list[float]]:
+    """Reservations per second of some processes together, by way and round."""
+    connections.close_all()  # the processes must not share one
+    fork = get_context("fork")
+    with ProcessPoolExecutor(clients, fork, _begin, (fork.Barrier(clients),)) as pool:
+        rates = [task.result() for task in [pool.submit(client, places, seconds) for _ in range(clients)]]
+    return {label: [sum(each[label][n] for each in rates) for n in range(ROUNDS)] for label in WAYS}
+
+
 def main(seconds: float) -> None:
     node = make_node().pk
     places = [(node, make_sku().pk) for _ in range(SPREAD)]
     stock = [NewMovement(*place, "receipt", 10_000_000, f"in:{place[1]}") for place in places]
     ledger.post(movements=stock, actor="bench", at=NOON)
-    print(f"{'clients':>7} {'stock':<6}" + "".join(f"{name + ' /s':>13}" for name in WAYS) + "   ours : raw")
+    print(
+        f"{'clients':>7} {'stock':<6}" + "".join(f"{name + ' /s':>13}" for name in WAYS) + f"   ours : raw        ×{BURST} : ×1"
+    )
     for clients in (1, 4, 16):
         for name, some in (("one", places[:1]), (f"{SPREAD}", places)):
-            best = dict.fromkeys(WAYS, 0.0)
-            for _ in range(2):
-                for label, way in WAYS.items():
-                    best[label] = max(best[label], measure(way, some, clients, seconds))
-            rates = list(best.values())
-            ratios = "  ".join(f"{mine / theirs:.2f}" for theirs, mine in zip(rates[::2], rates[1::2], strict=True))
-            print(f"{clients:>7} {name:<6}" + "".join(f"{rate:>13.0f}" for rate in rates) + f"   {ratios}", flush=True)
+            rates = measure(some, clients, seconds)
+            sides = list(rates.values())
+            ratios = [
+                median(ours / raw for raw, ours in zip(*pair, strict=True)) for pair in zip(sides[::2], sides[1::2], strict=True)
+            ]
+            gain = median(sides[-1]) / median(sides[1])
+            print(
+                f"{clients:>7} {name:<6}" + "".join(f"{median(rate):>13.0f}" for rate in sides)
+                + "   " + "  ".join(f"{ratio:.2f}" for ratio in ratios) + f"   {gain:>9.0f}",
+                flush=True,
+            )  # fmt: skip
     print("drift:", len(queries.drift()))
 
 
