@@ -42,31 +42,38 @@ def route_orders(*, order_ids: Sequence[int], actor: str, at: datetime) -> int:
 
     Set-based: one order and a hundred take the same number of statements. Orders that do not wait
     for routing any more are passed over; those without a plan wait as unroutable with their reasons.
+    A decision that only repeats why an order waits is not kept again.
     """
     orders = lifecycle.take_for_routing(order_ids=order_ids, at=at)
     if not orders:
         return 0
     decisions, planned = _reserve_with_capacity(orders, actor, at)
     routed = [order for order in orders if order.order_id in planned]
-    saved: list[Saved] = [(order, decisions[order.order_id], "", 1) for order in orders]
     if routed:
         _open(routed, decisions, planned, actor, at)
         awaited = [order for order in routed if order.is_awaited]
         reservations.release(bills=[order.order_no for order in awaited], at=at)
         if awaited:
             lifecycle.end_stranding(order_ids=[order.order_id for order in awaited])
-    routing_actions.save_decisions(decisions=saved, at=at)
+    news = set(planned)
     if stranded := [order for order in orders if order.order_id not in planned]:
-        _strand(stranded, {order.order_id: decisions[order.order_id] for order in stranded}, actor, at)
+        news |= _strand(stranded, {order.order_id: decisions[order.order_id] for order in stranded}, actor, at)
+    saved: list[Saved] = [(order, decisions[order.order_id], "", 1) for order in orders if order.order_id in news]
+    routing_actions.save_decisions(decisions=saved, at=at)
     return len(routed)
 
 
-def _strand(orders: Sequence[OrderToRoute], decisions: dict[int, Decision], actor: str, at: datetime) -> None:
-    """Nobody can serve these orders now: they wait, some for a person and some not for ever, as their terms say."""
+def _strand(orders: Sequence[OrderToRoute], decisions: dict[int, Decision], actor: str, at: datetime) -> frozenset[int]:
+    """Nobody can serve these orders now: they wait, some for a person and some not for ever, as their terms say.
+
+    Returns those that did not wait for the same reasons before.
+    """
     reasons = {order_id: decision.reasons for order_id, decision in decisions.items()}
-    lifecycle.mark_unroutable(orders=orders, reasons=reasons, at=at, actor=actor, cancel_after=rules.waits_of(decisions))
+    waits = rules.waits_of(decisions)
+    news = lifecycle.mark_unroutable(orders=orders, reasons=reasons, at=at, actor=actor, cancel_after=waits)
     if for_person := rules.left_to_a_person(decisions):
         review.leave_to_a_person(reasons=for_person, actor=actor, at=at)
+    return news
 
 
 def _reserve_with_capacity(

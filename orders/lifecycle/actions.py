@@ -273,15 +273,16 @@ def mark_unroutable(
     at: datetime,
     actor: str,
     cancel_after: Mapping[int, timedelta] | None = None,
-) -> None:
+) -> frozenset[int]:
     """No plan holds for these taken orders now: they wait for stock, capacity, rules or a person.
 
-    `cancel_after` is how long an order may wait in all, where it may not wait for ever.
+    `cancel_after` is how long an order may wait in all, where it may not wait for ever. Returns the
+    orders that did not wait before for the same reasons; only of these it is told.
     """
     ids = [order.order_id for order in orders]
     Order.objects.filter(pk__in=ids, state=Order.State.ROUTED).update(state=Order.State.UNROUTABLE, version=F("version") + 1)
     await_stock([order.order_id for order in orders if not order.is_awaited], at)
-    _strand(ids, reasons, cancel_after or {}, at)
+    fresh = _strand(ids, reasons, cancel_after or {}, at)
     facts = [
         events.OrderUnroutable(
             order_id=order.order_id,
@@ -290,24 +291,29 @@ def mark_unroutable(
             reasons=list(reasons.get(order.order_id, ())),
         )
         for order in orders
+        if order.order_id in fresh
     ]
     journal.record(*facts, actor=actor, at=at)
+    return fresh
 
 
 def _strand(
     ids: Sequence[int], reasons: Mapping[int, Sequence[str]], cancel_after: Mapping[int, timedelta], at: datetime
-) -> None:
-    """Write who waits since when and why; two statements."""
+) -> frozenset[int]:
+    """Write who waits since when and why, in two statements; returns those of whom it is news."""
     known = {row.order_id: row for row in StrandedOrder.objects.filter(order_id__in=ids)}
+    told = {order_id: list(reasons.get(order_id, ())) for order_id in ids}
+    fresh = frozenset(order_id for order_id in ids if order_id not in known or known[order_id].reasons != told[order_id])
     rows = []
     for order_id in ids:
         row = known.get(order_id) or StrandedOrder(order_id=order_id, since=at, tries=0)
-        row.tried_at, row.tries, row.reasons = at, row.tries + 1, list(reasons.get(order_id, ()))
+        row.tried_at, row.tries, row.reasons = at, row.tries + 1, told[order_id]
         row.cancel_at = row.since + cancel_after[order_id] if order_id in cancel_after else None
         row.pk = None  # the order is the key: a known row is found by it
         rows.append(row)
     fields = ["tried_at", "tries", "reasons", "cancel_at"]
     StrandedOrder.objects.bulk_create(rows, update_conflicts=True, unique_fields=["order"], update_fields=fields)
+    return fresh
 
 
 @transaction.atomic(savepoint=False)

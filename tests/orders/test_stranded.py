@@ -91,6 +91,22 @@ def test_who_waits_is_written_with_its_reasons_and_counts_its_tries(world: World
     assert (states(), StrandedOrder.objects.count()) == (["routed"], 0)
 
 
+def test_a_try_that_fails_for_the_same_reasons_is_no_news(world: World, relay_all: Relay, at: datetime) -> None:
+    strand(world, at)
+
+    def told() -> tuple[int, int]:
+        return Entry.objects.filter(name="order.unroutable").count(), RoutingDecision.objects.count()
+
+    for _ in range(3):
+        tell(events.RoutingChanged(what="x"), at=at)
+        relay_all(at)
+    assert (told(), StrandedOrder.objects.get().tries) == ((1, 1), 4)
+    Dealer.objects.update(capacity_per_day=0)
+    tell(events.RoutingChanged(what="x"), at=at)
+    relay_all(at)
+    assert (told(), StrandedOrder.objects.get().reasons) == ((2, 2), ["今日接单已满 ×2", "可售库存不足 ×1"])
+
+
 def test_a_dealer_that_gives_work_back_gets_the_order_that_waited_for_it(world: World, relay_all: Relay, at: datetime) -> None:
     Dealer.objects.update(capacity_per_day=1)
     stock(world.hq_node, 0)
