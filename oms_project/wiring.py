@@ -12,6 +12,7 @@ from inventory.exchange import actions as exchange
 from inventory.ledger import actions as ledger
 from inventory.locks import actions as locks
 from inventory.pool import actions as pool
+from inventory.replenishment import actions as replenishment
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal.subscription import Subscription, Where
@@ -57,6 +58,8 @@ TICKS: list[Tick] = [
     Tick(capacity.close_days, 60),
     Tick(reservations.expire_due, 5),
     Tick(ledger.apply_stock_rules, 3600),
+    Tick(ledger.audit_stock, 5),
+    Tick(replenishment.find_needs, 5),
     Tick(locks.end_due, 5),
     Tick(locks.start_due, 5),
     Tick(locks.top_up, 5),

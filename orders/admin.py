@@ -10,6 +10,7 @@ from orders.placing import admin as placing_admin
 from orders.receivers import admin as receivers_admin
 from orders.review import admin as review_admin
 from orders.routing import admin as routing_admin
+from orders.rulesets import admin as rulesets_admin
 from orders.stranded import admin as stranded_admin
 from orders.work import admin as work_admin
 
@@ -24,6 +25,7 @@ __all__ = [
     "receivers_admin",
     "review_admin",
     "routing_admin",
+    "rulesets_admin",
     "stranded_admin",
     "work_admin",
 ]

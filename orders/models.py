@@ -7,29 +7,47 @@ from orders.intake.models import ChannelAccount, SourceMessage
 from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund, StrandedOrder
 from orders.offers.models import Offer
 from orders.receivers.models import ReceiverReveal
-from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.routing.models import RoutingDecision
+from orders.rulesets.models import (
+    AgeingCredit,
+    DealerQuota,
+    FreightRate,
+    InstallRate,
+    NodeGroup,
+    OrderRule,
+    PromiseClass,
+    RuleSet,
+    ShipCalendar,
+)
 from orders.work.models import FulfillmentLine, FulfillmentOrder
 
 __all__ = [
+    "AgeingCredit",
     "Appointment",
     "ChannelAccount",
-    "FreightTemplate",
+    "DealerQuota",
+    "FreightRate",
     "FulfillmentLine",
     "FulfillmentOrder",
+    "InstallRate",
     "LadderPolicy",
     "LadderStep",
+    "NodeGroup",
     "Offer",
     "Order",
     "OrderHold",
     "OrderLine",
+    "OrderRule",
     "Parcel",
     "Product",
     "ProductPart",
+    "PromiseClass",
     "ReceiverReveal",
     "RedeemCode",
     "Refund",
     "RoutingDecision",
-    "RoutingPolicy",
+    "RuleSet",
+    "ShipCalendar",
     "SourceMessage",
     "StrandedOrder",
 ]

@@ -30,7 +30,6 @@ from oms_project.journal.models import Delivery, Entry
 from orders.models import (
     Appointment,
     ChannelAccount,
-    FreightTemplate,
     FulfillmentOrder,
     LadderPolicy,
     LadderStep,
@@ -43,11 +42,12 @@ from orders.models import (
     RedeemCode,
     Refund,
     RoutingDecision,
-    RoutingPolicy,
+    RuleSet,
     SourceMessage,
     StrandedOrder,
 )
 from tests import make
+from tests.orders import rulesets_world
 
 
 def fill(rows: int, at: datetime) -> None:
@@ -65,7 +65,7 @@ def fill(rows: int, at: datetime) -> None:
         _pool(n, dealer, node, sku, at)
         _order(n, order, sku, staff, at)
         _work(n, work, staff, at)
-        _terms(n, at)
+        _terms(n, staff, at)
         _money(n, dealer, order, work, at)
         _chat(n, staff, order, at)
     end = at + timedelta(seconds=1)
@@ -136,9 +136,9 @@ def _work(n: int, work: FulfillmentOrder, staff: Staff, at: datetime) -> None:
     )
 
 
-def _terms(n: int, at: datetime) -> None:
-    RoutingPolicy.objects.create(name=f"策略{n}")
-    FreightTemplate.objects.create(node_kind=f"kind{n}", first_fen=1500, step_fen=100)
+def _terms(n: int, staff: Staff, at: datetime) -> None:
+    rules = RuleSet.objects.create(name=f"规则{n}", version=n + 1, created_at=at, created_by=staff)
+    rulesets_world.fill(rules)
     ladder = LadderPolicy.objects.create(name=f"阶梯{n}")
     LadderStep.objects.create(policy=ladder, position=1, target="territory")
     SplitRule.objects.create(

@@ -6,7 +6,16 @@ from typing import Any
 
 from dealers.models import Dealer, ServiceArea, Skill, Staff
 from inventory.models import Level, Node, Sku
-from orders.models import FulfillmentLine, FulfillmentOrder, Offer, Order, OrderLine
+from orders.models import (
+    FreightRate,
+    FulfillmentLine,
+    FulfillmentOrder,
+    InstallRate,
+    Offer,
+    Order,
+    OrderLine,
+    RuleSet,
+)
 from tests.conftest import NOON
 
 _numbers = count(1)
@@ -53,6 +62,17 @@ def make_node(dealer: Dealer | None = None, *, kind: str = "", division_code: st
 
 def make_level(node: Node, sku: Sku, on_hand: int = 10, **fields: Any) -> Level:
     return Level.objects.create(node=node, sku=sku, on_hand=on_hand, **fields)
+
+
+def make_rules(
+    *, kinds: tuple[str, ...] = ("dealer", "store", "hq", "region"), install_fen: int = 0, at: datetime = NOON, **freight: Any
+) -> RuleSet:
+    """The rules in force: the default terms, and for each kind of place one freight rate and one fee of installing."""
+    rules = RuleSet.objects.create(name="标准", version=1, state="published", created_at=at, published_at=at)
+    for kind in kinds:
+        FreightRate.objects.create(rule_set=rules, kind=kind, **freight)
+        InstallRate.objects.create(rule_set=rules, kind=kind, fee_fen=install_fen)
+    return rules
 
 
 def make_order(

@@ -17,6 +17,7 @@ from oms_project.demo.playing import _storyteller
 from orders.intake import actions as intake
 from orders.intake.adapters import doudian
 from orders.models import Order, OrderHold, SourceMessage
+from orders.rulesets import queries as rulesets
 
 PAID = 1_795_000_000
 
@@ -37,6 +38,20 @@ def test_seeding_makes_the_brand_once(storyteller: Storyteller) -> None:
     assert set(Staff.objects.values_list("role", flat=True)) == {"admin", "operator", "finance", "owner", "clerk", "installer"}
     assert not set(Node.objects.values_list("division_code", flat=True)) - set(Division.objects.values_list("code", flat=True))
     assert drift() == []
+
+
+def test_the_brands_rules_are_in_force_and_sound(storyteller: Storyteller) -> None:
+    found = rulesets.in_force()
+    assert found is not None
+    assert (found.version, str(found.published_by)) == (1, "林总")
+    assert rulesets.faults_of(found.pk) == ([], [])
+    book = rulesets.published_book()
+    assert [terms.name for _, terms in book.order_rules] == ["小时达", "会员次日达", "直播爆单", "偏远地区", "小件"]
+    rates = {code: book.freight_for(kind="hq", groups=frozenset(), division_code=code) for code in ("650104", "320506")}
+    assert {code: (rate.first_fen, rate.base_days) for code, rate in rates.items() if rate} == {
+        "650104": (7000, 3),
+        "320506": (3500, 2),
+    }
 
 
 def test_an_order_is_told_the_same_way_twice(storyteller: Storyteller) -> None:

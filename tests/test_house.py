@@ -88,7 +88,7 @@ BOTS = {  # what is not named is a door
 }
 BOTS_DOOR = 4
 PURE = {"rules", "cards", "grammar", "gazetteer", "reading", "text", "writing"}
-PURE |= {"table", "plans", "market", "shelves", "chains", "prices", "batch"}
+PURE |= {"faults", "table", "plans", "market", "shelves", "chains", "prices", "batch"}
 IMPURE = {"django", "rest_framework", "channels", "wechatpy", "django_q", "requests", "random", "time"}
 DATABASE_SHELVES = {"models", "statements", "queries", "actions"}
 NETWORK = ("requests", "httpx", "aiohttp", "socket", "http.client", "urllib.request", "wechatpy", "websockets")

@@ -1,6 +1,6 @@
 """Who gets what of scarce stock, decided with plain values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Place = tuple[int, int]  # node_id, sku_id
@@ -141,3 +141,41 @@ def draws_of(grants: Sequence[Grant]) -> dict[tuple[str, Place], int]:
             key = (grant.lock_no, grant.place)
             draws[key] = draws.get(key, 0) + grant.drawn
     return draws
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Units of one place that are to be kept from sale; the same key again is a repetition."""
+
+    key: str
+    node_id: int
+    sku_id: int
+    quantity: int
+
+    @property
+    def place(self) -> Place:
+        return (self.node_id, self.sku_id)
+
+    @property
+    def bill(self) -> str:
+        return f"block:{self.key}"
+
+
+def judge_blocks(blocks: Iterable[Block], left: Mapping[Place, int], blocked: Collection[str]) -> list[str]:
+    """Why each block cannot be, in the order given, empty when it can; `left` are the units nobody holds.
+
+    Safety stock may be blocked. What is among the `blocked` bills is a repetition.
+    """
+    rest, seen, problems = dict(left), set(blocked), []
+    for block in blocks:
+        problem = ""
+        if block.quantity < 1:
+            problem = "暂不可用的数量必须大于 0"
+        elif block.bill not in seen:
+            if rest.get(block.place, 0) < block.quantity:
+                problem = f"未被预占的库存不足 {block.quantity}，请先释放或改派"
+            else:
+                rest[block.place] -= block.quantity
+                seen.add(block.bill)
+        problems.append(problem)
+    return problems

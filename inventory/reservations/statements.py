@@ -451,21 +451,52 @@ def give_up_one(bill: str, place: Place, at: datetime) -> None:
         )
 
 
-def block_one(bill: str, place: Place, quantity: int, reason: str, at: datetime, expires_at: datetime | None) -> bool:
-    """Keep units from sale if they are not promised; true also when this bill does already. Safety stock may be blocked."""
+def read_blocks(places: Sequence[Place]) -> dict[Place, list[str]]:
+    """The bills that keep units from sale at some places now."""
+    if is_postgres():
+        given, told = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
+        head = f"SELECT l.node_id, l.sku_id, r.bill FROM {given}"
+    else:
+        told = _flat(places)
+        head = f"WITH v (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')}) SELECT l.node_id, l.sku_id, r.bill FROM v"
+    found: dict[Place, list[str]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s AND on_hand - held >= %s "
-            "AND NOT EXISTS (SELECT 1 FROM inventory_reservation WHERE bill = %s) RETURNING id",
-            [quantity, *place, quantity, bill],
+            f"{head} JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id AND l.held > 0 "
+            "JOIN inventory_reservation r ON r.level_id = l.id AND r.state = 'open' AND r.kind = 'block' ORDER BY r.id",
+            told,
         )
-        took = cursor.fetchall()
-        if took:
+        for node_id, sku_id, bill in cursor.fetchall():
+            found.setdefault((node_id, sku_id), []).append(bill)
+    return found
+
+
+def read_blocked(bills: Collection[str]) -> set[str]:
+    """Those of the bills that have blocked something, whether they still do or not."""
+    among, values = _among(bills)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT bill FROM inventory_reservation WHERE kind = 'block' AND bill {among}", values)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def block_many(rows: Sequence[Row], reason: str, at: datetime, expires_at: datetime | None) -> None:
+    """Keep the units of (level_id, bill, quantity) from sale. The levels must be locked, and have so many that are not held."""
+    gains: dict[int, int] = {}
+    for level_id, _, quantity in rows:
+        gains[level_id] = gains.get(level_id, 0) + quantity
+    new = "INSERT INTO inventory_reservation (level_id, bill, quantity, kind, state, reason, held_at, expires_at) "
+    same: list[Any] = [reason, _when(at), _when(expires_at)]
+    with connection.cursor() as cursor:
+        if is_postgres():
+            given, told = rows_of({"level_id": "bigint", "bill": "text", "quantity": "bigint"}, rows)
             cursor.execute(
-                "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, state, reason, held_at, expires_at) "
-                "VALUES (%s, %s, 'block', %s, 'open', %s, %s, %s)",
-                [took[0][0], bill, quantity, reason, _when(at), _when(expires_at)],
+                f"{new} SELECT level_id, bill, quantity, 'block', 'open', %s, %s, %s::timestamptz FROM {given}", [*same, *told]
             )
-            return True
-        cursor.execute("SELECT 1 FROM inventory_reservation WHERE bill = %s", [bill])
-        return cursor.fetchone() is not None
+            given, told = rows_of({"level_id": "bigint", "units": "bigint"}, list(gains.items()))
+            lifted = f"UPDATE inventory_level SET held = held + v.units FROM {given} WHERE inventory_level.id = v.level_id"
+            cursor.execute(lifted, told)
+            return
+        row = "(%s, %s, %s, 'block', 'open', %s, %s, %s)"
+        cursor.execute(f"{new} VALUES {_marks(len(rows), row)}", _flat((*each, *same) for each in rows))
+        table = f"gain (level_id, units) AS (VALUES {_marks(len(gains), '(%s, %s)')})"
+        cursor.execute(f"WITH {table} {_LIFTED}", _flat(gains.items()))

@@ -147,6 +147,7 @@ DEALERS: list[tuple[str, str, str, str]] = [
 
 # The dealer whom a newcomer plays; the demo bots leave its offers alone.
 PLAYED_DEALER = "D001"
+BOSS_PHONE = "13800000001"
 DEMO_PASSWORD = "yipan-demo-2026"
 
 SHOP = "7700001"

@@ -83,9 +83,15 @@ class Storyteller:
             "promotion_amount": str(listed - total),
             "buyer_words": luck.choice(_NOTES) if fate == "note" else "",
             "seller_words": "",
+            "shop_order_tag_ui": self._tags(order_id),
             "sku_order_list": lines,
         }
         return {**order, **self._receiver(luck, fate)}
+
+    def _tags(self, order_id: str) -> list[dict[str, str]]:
+        """A few buyers are members, and very few want it within hours."""
+        roll = random.Random(f"tags{order_id}").random()
+        return [{"key": "member", "text": "VIP"}] * (roll < 0.08) + [{"key": "instant", "text": "小时达"}] * (roll > 0.99)
 
     def _lines(self, luck: random.Random, order_id: str, fate: str) -> list[dict[str, Any]]:
         lines = []

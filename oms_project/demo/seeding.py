@@ -13,8 +13,24 @@ from dealers.models import Acceptance, Dealer, Division, ServiceArea, Skill, Spl
 from inventory.ledger import actions as ledger
 from inventory.ledger.rules import NewMovement
 from inventory.models import Node, Sku, StockRule
-from oms_project.demo import brand
-from orders.models import ChannelAccount, FreightTemplate, LadderPolicy, LadderStep, Product, ProductPart, RoutingPolicy
+from oms_project.demo import brand, routing
+from orders.models import (
+    AgeingCredit,
+    ChannelAccount,
+    DealerQuota,
+    FreightRate,
+    InstallRate,
+    LadderPolicy,
+    LadderStep,
+    NodeGroup,
+    OrderRule,
+    Product,
+    ProductPart,
+    PromiseClass,
+    RuleSet,
+    ShipCalendar,
+)
+from orders.rulesets import actions as rulesets
 
 SEED = 20261125
 ALL_SKILLS = ("deliver", "install:furniture", "install:appliance")
@@ -34,6 +50,7 @@ def seed_everything(*, at: datetime) -> None:
     _staff(dealers)
     _rules(at)
     _stock(nodes, at)
+    _routing_rules(at)
     ChannelAccount.objects.create(
         channel="doudian",
         shop=brand.SHOP,
@@ -129,7 +146,7 @@ def _staff(dealers: list[Dealer]) -> None:
             phone, brand.DEMO_PASSWORD, name=name, role=role, dealer=dealer, is_staff=is_hq, is_superuser=role == "admin"
         )
 
-    add("13800000001", "林总", "admin")
+    add(brand.BOSS_PHONE, "林总", "admin")
     add("13800000002", "小鹿（运营）", "operator")
     add("13800000003", "周会计", "finance")
     played = dealers[0]
@@ -158,21 +175,6 @@ def _staff(dealers: list[Dealer]) -> None:
 
 
 def _rules(at: datetime) -> None:
-    RoutingPolicy.objects.create(name="默认路由策略", is_published=True)
-    FreightTemplate.objects.bulk_create(
-        [
-            FreightTemplate(
-                node_kind="hq", first_fen=3500, step_fen=260, km_fen=0, install_fen=12000, base_days=2, km_per_day=700
-            ),
-            FreightTemplate(node_kind="region", first_fen=2600, step_fen=200, km_fen=1, install_fen=11000, km_per_day=600),
-            FreightTemplate(
-                node_kind="dealer", first_fen=1500, step_fen=60, km_fen=150, install_fen=6500, km_per_day=400, max_km=800
-            ),
-            FreightTemplate(
-                node_kind="store", first_fen=1800, step_fen=80, km_fen=200, install_fen=7500, km_per_day=300, max_km=300
-            ),
-        ]
-    )
     ladder = LadderPolicy.objects.create(name="默认派单阶梯", priority=10)
     LadderStep.objects.bulk_create(
         [
@@ -196,6 +198,26 @@ def _rules(at: datetime) -> None:
     SplitRule.objects.create(
         code="ANCHOR", name="主播佣金", component="commission", payee="anchor", mode="percent", percent="3", **published
     )
+
+
+def _routing_rules(at: datetime) -> None:
+    """The brand's rules, published as its administrator would."""
+    boss = Staff.objects.get(phone=brand.BOSS_PHONE)
+    draft = rulesets.new_draft(based_on=None, name=routing.NAME, staff=boss, at=at)
+    RuleSet.objects.filter(pk=draft.pk).update(note=routing.NOTE, **routing.TERMS)
+    sections: list[tuple[Any, list[dict[str, Any]]]] = [
+        (PromiseClass, routing.PROMISES),
+        (NodeGroup, routing.GROUPS),
+        (OrderRule, routing.ORDER_RULES),
+        (FreightRate, routing.FREIGHT),
+        (InstallRate, routing.INSTALLS),
+        (ShipCalendar, routing.CALENDARS),
+        (DealerQuota, routing.QUOTAS),
+        (AgeingCredit, routing.CREDITS),
+    ]
+    for section, rows in sections:
+        section.objects.bulk_create(section(rule_set=draft, **row) for row in rows)
+    rulesets.publish(ruleset_id=draft.pk, staff=boss, at=at)
 
 
 def _stock(nodes: list[Node], at: datetime) -> None:

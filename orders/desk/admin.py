@@ -61,8 +61,14 @@ class OrderAdmin(SteppedAdmin):
     fields = [
         ("order_no", "state"), ("channel", "shop"), ("external_id", "channel_status"), ("paid_at", "placed_at"),
         ("goods_fen", "freight_fen"), ("paid_fen", "refunded_fen"), ("region", "division_code"), ("receiver_masked", "has_note"),
-        ("live_session", "anchor"),
+        ("live_session", "anchor"), "tags_shown",
     ]  # fmt: skip
+
+    readonly_fields = ["tags_shown"]
+
+    @admin.display(description="标签")
+    def tags_shown(self, order: Order) -> str:
+        return "、".join(order.tags) or "—"
 
     @admin.action(description="查看收件人（留痕，一次一单）", permissions=["view"])
     def reveal(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:

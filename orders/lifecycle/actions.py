@@ -73,6 +73,7 @@ def _row(order: ChannelOrder, at: datetime) -> tuple[object, ...]:
         has_note,
         order.live_session,
         order.anchor,
+        orjson.dumps(rules.all_tags(order.tags)).decode(),
     )
 
 
@@ -155,6 +156,7 @@ def _amend(incoming: ChannelOrder, at: datetime) -> tuple[str, list[events.Event
     was_status, known.channel_status = known.channel_status, incoming.channel_status
     known.source_updated_at = incoming.source_updated_at
     known.division_code, known.region = incoming.division_code, incoming.region
+    known.tags = rules.all_tags(known.tags, incoming.tags)
     known.receiver_sealed, known.receiver_masked, known.receiver_print, known.has_note = sealed, masked, printed, has_note
     known.version += 1
     known.save()

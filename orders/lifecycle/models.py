@@ -10,6 +10,7 @@ class Order(models.Model):
 
     The receiver is one sealed JSON text {name, phone, detail, note}; only the masked name and
     phone are readable. `source_updated_at` (the channel's clock) guards against old messages.
+    `tags` are a list of words by which routing rules know an order: the channel's and a person's.
     """
 
     class State(models.TextChoices):
@@ -51,6 +52,7 @@ class Order(models.Model):
     has_note = models.BooleanField("买家有留言", default=False)
     live_session = models.CharField("直播场次", max_length=40, blank=True)
     anchor = models.CharField("主播", max_length=40, blank=True)
+    tags = models.JSONField("标签", default=list, blank=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "订单"

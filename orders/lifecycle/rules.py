@@ -1,6 +1,6 @@
 """The plain values of an order's life, and what may happen next. No database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +58,7 @@ class ChannelOrder:
     anchor: str
     lines: tuple[ChannelLine, ...]
     findings: tuple[Finding, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,14 @@ class OrderToRoute:
         return (*live, f"shop:{self.channel}/{self.shop}", f"channel:{self.channel}")
 
 
+MOST_TAGS, LONGEST_TAG = 20, 30
 ORDER_PREFIX = {"doudian": "DD"}
+
+
+def all_tags(*sources: Iterable[str]) -> list[str]:
+    """The words of several sources once each, in the order in which they came, without what is too long or too many."""
+    words = dict.fromkeys(word for source in sources for word in source if 0 < len(word) <= LONGEST_TAG)
+    return list(words)[:MOST_TAGS]
 
 
 def order_no(channel: str, external_id: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from oms_project.journal.statements import insert_of, read_time, rows_of
@@ -30,6 +31,7 @@ _ORDER = {
     "has_note": "boolean",
     "live_session": "text",
     "anchor": "text",
+    "tags": "jsonb",
 }
 _LINE = {
     "position": "smallint",
@@ -91,17 +93,17 @@ def insert_lines(lines: Sequence[tuple[int, CountableLine]]) -> None:
         cursor.execute(insert, values)
 
 
-_TAKEN = "id, order_no, channel, shop, division_code, region, paid_fen, paid_at, placed_at, anchor, live_session"
+_TAKEN = "id, order_no, channel, shop, division_code, region, paid_fen, paid_at, placed_at, anchor, live_session, tags"
 _TAKE = (
     "UPDATE orders_order SET state = 'routed', version = version + 1 WHERE id IN ({ids}) AND state IN ('placed', 'unroutable')"
 )
 _TAKEN_LINES = (
     f"SELECT {', '.join(f'taken.{name}' for name in _TAKEN.split(', '))}, "
     "l.id, l.sku_id, s.code, s.name, l.quantity - l.fulfilled_quantity - l.cancelled_quantity, l.paid_fen, "
-    "s.weight_g, s.kind, s.install_skill, s.category, s.supply_price_fen, "
+    "s.weight_g, s.kind, s.install_skill, s.category, s.supply_price_fen, l.external_line_id, "
     "(SELECT count(*) FROM orders_fulfillmentorder w WHERE w.order_id = taken.id), "
-    "EXISTS (SELECT 1 FROM inventory_reservation r WHERE r.bill = taken.order_no AND r.state = 'open' AND r.sku_id IS NOT NULL), "
-    "l.external_line_id FROM {taken} JOIN orders_orderline l ON l.order_id = taken.id JOIN inventory_sku s ON s.id = l.sku_id "
+    "EXISTS (SELECT 1 FROM inventory_reservation r WHERE r.bill = taken.order_no AND r.state = 'open' AND r.sku_id IS NOT NULL) "
+    "FROM {taken} JOIN orders_orderline l ON l.order_id = taken.id JOIN inventory_sku s ON s.id = l.sku_id "
     "WHERE l.quantity > l.fulfilled_quantity + l.cancelled_quantity{only} ORDER BY taken.id, l.position"
 )
 
@@ -135,18 +137,18 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
     head = rows[0]
     lines = tuple(
         LineToRoute(
-            line_id=row[11],
-            sku_id=row[12],
-            sku_code=row[13],
-            name=row[14],
-            quantity=row[15],
-            paid_fen=row[16],
-            weight_g=row[17],
-            is_counted=row[18] == "physical",
-            install_skill=row[19],
-            category=row[20],
-            supply_price_fen=row[21],
-            bundle=row[24],
+            line_id=row[12],
+            sku_id=row[13],
+            sku_code=row[14],
+            name=row[15],
+            quantity=row[16],
+            paid_fen=row[17],
+            weight_g=row[18],
+            is_counted=row[19] == "physical",
+            install_skill=row[20],
+            category=row[21],
+            supply_price_fen=row[22],
+            bundle=row[23],
         )
         for row in rows
     )
@@ -163,7 +165,8 @@ def _order_to_route(rows: list[tuple[Any, ...]]) -> OrderToRoute:
         paid_at,
         anchor=head[9],
         lines=lines,
-        works_before=head[22],
+        works_before=head[24],
         live_session=head[10],
-        is_awaited=bool(head[23]),
+        is_awaited=bool(head[25]),
+        tags=frozenset(orjson.loads(head[11])),
     )

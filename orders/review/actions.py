@@ -1,6 +1,6 @@
 """What stops an order, and what lets it go on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -13,7 +13,11 @@ from oms_project.refusal import Refusal, Stale
 from orders.catalogue import queries as catalogue
 from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.models import Order, OrderHold, OrderLine
-from orders.lifecycle.rules import ChannelLine, explode
+from orders.lifecycle.rules import LONGEST_TAG, MOST_TAGS, ChannelLine, all_tags, explode
+
+
+class BadTags(Refusal):
+    """More or longer tags than an order can have."""
 
 
 class StillUnfixed(Refusal):
@@ -81,6 +85,20 @@ def fix_address(*, order: Order, division_code: str, region: str, staff: Staff, 
     hold.update(released_at=at, released_by=staff, note=f"修正为 {region}"[:200])
     order.refresh_from_db()
     journal.record(*lifecycle.place_if_clear(order), actor=f"staff:{staff.pk}", at=at)
+
+
+@transaction.atomic
+def tag_order(*, order: Order, tags: Sequence[str], staff: Staff, at: datetime) -> None:
+    """A person says by which words routing rules know an order, in place of those it had; none takes them off.
+
+    Raises BadTags for too many or too long ones, Stale for an order that is no longer reviewed.
+    """
+    kept = all_tags(tags)
+    if len(kept) != len(set(tags)):
+        raise BadTags(f"标签最多 {MOST_TAGS} 个，每个 1 到 {LONGEST_TAG} 个字")
+    changed = Order.objects.filter(pk=order.pk, state=Order.State.HELD).update(tags=kept, version=F("version") + 1)
+    if not changed:
+        raise Stale("订单已不在审核中")
 
 
 @transaction.atomic

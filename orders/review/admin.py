@@ -1,5 +1,6 @@
 """The review queue: release, match again, name the district."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -21,6 +22,7 @@ from orders.lifecycle.models import Order, OrderHold
 from orders.review import actions as review
 from orders.review import queries
 
+_BETWEEN_TAGS = re.compile(r"[,，、;；\s]+")
 _UNSPOKEN = {"市辖区", "县"}
 
 
@@ -33,6 +35,12 @@ class ReviewForm(ActionForm):
         max_length=40,
         required=False,
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "修正地址时填写，如 320506"}),
+    )
+    tags = forms.CharField(
+        label="标签",
+        max_length=400,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "改标签时填写，如 VIP、小时达"}),
     )
 
 
@@ -63,6 +71,7 @@ class OrderHoldAdmin(SteppedAdmin):
         "detail",
         "all_reasons",
         "region",
+        "tags_shown",
         "paid_shown",
         "opened_at",
         "released_at",
@@ -73,7 +82,7 @@ class OrderHoldAdmin(SteppedAdmin):
     search_fields = ["order__order_no", "order__external_id"]
     ordering = ["opened_at"]
     action_form = ReviewForm
-    actions = ["release", "match_again", "fix_address"]
+    actions = ["release", "match_again", "fix_address", "tag"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderHold]:
         return super().get_queryset(request).prefetch_related("order__holds")
@@ -89,6 +98,10 @@ class OrderHoldAdmin(SteppedAdmin):
     @admin.display(description="地区")
     def region(self, hold: OrderHold) -> str:
         return hold.order.region
+
+    @admin.display(description="标签")
+    def tags_shown(self, hold: OrderHold) -> str:
+        return "、".join(hold.order.tags) or "—"
 
     @admin.display(description="实付", ordering="order__paid_fen")
     def paid_shown(self, hold: OrderHold) -> str:
@@ -140,6 +153,16 @@ class OrderHoldAdmin(SteppedAdmin):
                     staff=_staff(request),
                     at=timezone.now(),
                 ),
+            )
+
+    @admin.action(description="改标签（不填即去掉）", permissions=["change"])
+    def tag(self, request: HttpRequest, queryset: QuerySet[OrderHold]) -> None:
+        """Tags say which routing rules an order meets."""
+        tags = [word for word in _BETWEEN_TAGS.split(request.POST.get("tags", "")) if word]
+        told = f"标签改为 {'、'.join(tags)}" if tags else "标签已去掉"
+        for order in _orders(queryset):
+            _tell(
+                request, order, told, partial(review.tag_order, order=order, tags=tags, staff=_staff(request), at=timezone.now())
             )
 
 

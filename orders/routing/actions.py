@@ -1,4 +1,4 @@
-"""Writes of routing: the decisions taken, and which rules are in force."""
+"""Writes of routing: the decisions taken."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,13 +6,8 @@ from datetime import datetime
 import orjson
 from django.db import transaction
 
-from dealers.models import Staff
-from oms_project import events
-from oms_project.journal import actions as journal
-from oms_project.refusal import NotFound
 from orders.lifecycle.rules import OrderToRoute
-from orders.routing import queries, statements
-from orders.routing.models import RoutingPolicy
+from orders.routing import statements
 from orders.routing.rules import Decision
 from orders.routing.statements import DecisionRow
 
@@ -38,29 +33,3 @@ def save_decisions(*, decisions: Sequence[tuple[OrderToRoute, Decision, str, int
     ]
     if rows:
         statements.insert_decisions(rows, at)
-
-
-@transaction.atomic
-def publish_policy(*, policy: RoutingPolicy, staff: Staff, at: datetime) -> RoutingPolicy:
-    """Put a policy in force instead of the one before; orders that wait are tried again by event.
-
-    Publishing what is in force changes nothing. Raises NotFound for everybody but administrators.
-    """
-    if staff.role != Staff.Role.ADMIN:
-        raise NotFound
-    locked = {each.pk: each for each in RoutingPolicy.objects.select_for_update().order_by("pk")}
-    if policy.pk not in locked:
-        raise NotFound
-    if not locked[policy.pk].is_published:
-        RoutingPolicy.objects.filter(is_published=True).update(is_published=False)
-        RoutingPolicy.objects.filter(pk=policy.pk).update(is_published=True)
-        tell_changed(what=f"policy-{policy.pk}", staff=staff, at=at)
-    policy.refresh_from_db()
-    return policy
-
-
-@transaction.atomic
-def tell_changed(*, what: str, staff: Staff, at: datetime) -> None:
-    """Say that rules changed, so that every process reads them anew and waiting orders are tried again."""
-    journal.record(events.RoutingChanged(what=what), actor=f"staff:{staff.pk}", at=at)
-    queries.forget()

@@ -1,121 +1,17 @@
-"""Terms to set and publish, and every decision with the places that were considered."""
+"""Every decision with the places that were considered."""
 
-from typing import Any, cast
+from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
+from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
-from dealers.models import Staff
-from inventory.models import Node
 from oms_project.money import yuan
 from oms_project.readonly import ReadOnlyAdmin
-from oms_project.refusal import Refusal
-from orders.routing import actions as routing
-from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.routing.models import RoutingDecision
 from orders.routing.telling import COMPONENT_TEXT, explain, price_told
 
 HEADS = ("发货点", "阶梯", "公里", "天数", "成本", "构成", "结论")
-
-
-@admin.register(RoutingPolicy)
-class RoutingPolicyAdmin(ModelAdmin):
-    list_display = (
-        "name",
-        "version",
-        "is_published",
-        "split_shown",
-        "late_shown",
-        "refusal_shown",
-        "cross_shown",
-        "promise_days",
-    )
-    list_filter = ("is_published",)
-    readonly_fields = ("is_published",)
-    ordering = ("-is_published", "name", "-version")
-    actions = ("publish",)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What is in force is not edited: make a new version and publish it."""
-        return not (obj and obj.is_published) and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return not (obj and obj.is_published) and super().has_delete_permission(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RoutingPolicy]) -> None:
-        super().delete_queryset(request, queryset.filter(is_published=False))
-
-    @admin.display(description="拆单费", ordering="split_fee_fen")
-    def split_shown(self, policy: RoutingPolicy) -> str:
-        return yuan(policy.split_fee_fen)
-
-    @admin.display(description="超时效（每天）", ordering="late_fen_per_day")
-    def late_shown(self, policy: RoutingPolicy) -> str:
-        return yuan(policy.late_fen_per_day)
-
-    @admin.display(description="拒单代价", ordering="refusal_cost_fen")
-    def refusal_shown(self, policy: RoutingPolicy) -> str:
-        return yuan(policy.refusal_cost_fen)
-
-    @admin.display(description="跨区费", ordering="cross_region_fen")
-    def cross_shown(self, policy: RoutingPolicy) -> str:
-        return yuan(policy.cross_region_fen)
-
-    @admin.action(description="发布（立即生效，待派订单重新派单）", permissions=["change"])
-    def publish(self, request: HttpRequest, queryset: QuerySet[RoutingPolicy]) -> None:
-        policies = list(queryset[:2])
-        if len(policies) != 1:
-            messages.error(request, "请只选择一个策略发布")
-            return
-        try:
-            routing.publish_policy(policy=policies[0], staff=cast(Staff, request.user), at=timezone.now())
-        except Refusal as refusal:
-            messages.error(request, f"{policies[0]}：{refusal.message}")
-        else:
-            messages.success(request, f"{policies[0]}：已发布")
-
-
-@admin.register(FreightTemplate)
-class FreightTemplateAdmin(ModelAdmin):
-    list_display = ("kind_shown", "first_shown", "step_shown", "km_shown", "install_shown", "base_days", "km_per_day", "max_km")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A kind of place without a template gets no orders; edit the price instead."""
-        return False
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "node_kind":
-            return forms.ChoiceField(choices=Node.Kind.choices, label=db_field.verbose_name)
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        routing.tell_changed(what=f"freight-{obj.node_kind}", staff=cast(Staff, request.user), at=timezone.now())
-
-    @admin.display(description="发货点类别", ordering="node_kind")
-    def kind_shown(self, template: FreightTemplate) -> str:
-        return dict(Node.Kind.choices).get(template.node_kind, template.node_kind)
-
-    @admin.display(description="首重")
-    def first_shown(self, template: FreightTemplate) -> str:
-        return f"{yuan(template.first_fen)} / {template.first_weight_g} 克"
-
-    @admin.display(description="续重")
-    def step_shown(self, template: FreightTemplate) -> str:
-        return f"{yuan(template.step_fen)} / {template.step_weight_g} 克"
-
-    @admin.display(description="每公里")
-    def km_shown(self, template: FreightTemplate) -> str:
-        return yuan(template.km_fen)
-
-    @admin.display(description="安装（每件）")
-    def install_shown(self, template: FreightTemplate) -> str:
-        return yuan(template.install_fen)
 
 
 @admin.register(RoutingDecision)

@@ -12,15 +12,15 @@ from dealers.models import Division, ServiceArea, Skill, Staff
 from inventory.models import Node
 from oms_project.refusal import NotFound
 from orders.routing import statements
-from orders.routing.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.routing.models import RoutingDecision
 from orders.routing.rules import Area, NodeFacts, RoutingTable
 from orders.routing.telling import explain_to_dealer, is_its_affair
-from orders.rulesets.rules import SHANGHAI, FreightRate, InstallRate, OrderTerms, PromiseClass, RuleBook, Where
+from orders.rulesets import queries as rulesets
+from orders.rulesets.rules import SHANGHAI, RuleBook
 
 FRESH = timedelta(seconds=5)
 SHARES_FRESH = timedelta(minutes=1)
 AGEING_FRESH = timedelta(minutes=5)
-_RATE = ("first_fen", "first_weight_g", "step_weight_g", "step_fen", "km_fen", "base_days", "km_per_day", "max_km")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ _kept: dict[str, _Read] = {}
 def routing_table(at: datetime) -> RoutingTable:
     """Everything a decision needs, from this process's memory while it is fresh.
 
-    Seven statements otherwise; one more for quotas, at most each minute, and one for what has lain
+    Fourteen statements otherwise; one more for quotas, at most each minute, and one for what has lain
     long, at most every five minutes, where the rules ask for them.
     """
     table: RoutingTable = _fresh("table", None, at, FRESH, lambda: _read_table(at))
@@ -155,26 +155,5 @@ def _ageing(book: RuleBook, at: datetime) -> Mapping[tuple[int, int], int]:
 
 
 def _book() -> RuleBook:
-    """The rules in force: the published policy (the defaults until there is one) and the freight templates."""
-    policy = RoutingPolicy.objects.filter(is_published=True).first()
-    terms = OrderTerms() if policy is None else _terms(policy)
-    templates = list(FreightTemplate.objects.order_by("node_kind"))
-    return RuleBook(
-        name=terms.name,
-        default=terms,
-        freight=tuple(
-            FreightRate(Where(kind=each.node_kind), **{name: getattr(each, name) for name in _RATE}) for each in templates
-        ),
-        installs=tuple(InstallRate(Where(kind=each.node_kind), "", each.install_fen) for each in templates),
-    )
-
-
-def _terms(policy: RoutingPolicy) -> OrderTerms:
-    return OrderTerms(
-        name=str(policy),
-        split_fee_fen=policy.split_fee_fen,
-        late_fen_per_day=policy.late_fen_per_day,
-        refusal_cost_fen=policy.refusal_cost_fen,
-        cross_region_fen=policy.cross_region_fen,
-        promise=PromiseClass(days=policy.promise_days),
-    )
+    """The rules in force."""
+    return rulesets.published_book()

@@ -74,6 +74,7 @@ def as_orders(works: Sequence[FulfillmentOrder]) -> dict[int, OrderToRoute]:
             anchor=work.order.anchor,
             live_session=work.order.live_session,
             lines=tuple(lines[work.pk]),
+            tags=frozenset(work.order.tags),
         )
         for work in works
     }

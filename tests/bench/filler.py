@@ -11,9 +11,9 @@ _STEPS = (
     "'{mark}' || n, repeat('b', 300), repeat('d', 1500), {when}, NULL, {when}, 'placed', 1, '' FROM generate_series(1, %(n)s) n",
     "INSERT INTO orders_order (order_no, channel, shop, external_id, state, version, channel_status, source_updated_at, paid_at, "
     "placed_at, goods_fen, freight_fen, paid_fen, refunded_fen, division_code, region, receiver_sealed, receiver_masked, "
-    "receiver_print, has_note, live_session, anchor) SELECT 'D{mark}-' || n, 'doudian', 'filler{mark}', '{mark}' || n, 'completed', 3, 'FINISHED', "
+    "receiver_print, has_note, live_session, anchor, tags) SELECT 'D{mark}-' || n, 'doudian', 'filler{mark}', '{mark}' || n, 'completed', 3, 'FINISHED', "
     "1, {when}, {when}, 100000, 0, 100000, 0, '320506', '江苏省苏州市吴中区', repeat('r', 300), '王** 138****0000', "
-    "md5(n::text), false, 'LIVE-1', 'A1' FROM generate_series(1, %(n)s) n",
+    "md5(n::text), false, 'LIVE-1', 'A1', '[]' FROM generate_series(1, %(n)s) n",
     "INSERT INTO orders_orderline (order_id, position, external_line_id, sold_code, title, sku_id, quantity, paid_fen, "
     "fulfilled_quantity, cancelled_quantity, refunded_fen) SELECT id, 1, external_id || '1', 'SF-2001', '沙发', {sku}, 1, 100000, "
     "1, 0, 0 FROM orders_order WHERE shop = 'filler{mark}'",

@@ -13,10 +13,10 @@ from oms_project.journal import actions as journal
 from oms_project.journal.subscription import Subscription
 from orders.dispatch import actions as dispatch
 from orders.dispatch import queries
-from orders.models import FreightTemplate, LadderPolicy, LadderStep, RoutingPolicy
+from orders.models import LadderPolicy, LadderStep
 from orders.routing import queries as routing
 from orders.stranded import actions as stranded
-from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_sku, make_staff
+from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_rules, make_sku, make_staff
 
 TABLE = [
     Subscription(events.OrderPlaced, dispatch.on_order_placed),
@@ -59,9 +59,7 @@ def make_world(on_hand: int = 10) -> World:
     nodes = make_node(home, code="N-D001"), make_node(neighbour, code="N-D002", lng=120.7), make_node(code="N-HQ", lng=121.4)
     for node in nodes:
         make_level(node, sofa, on_hand)
-    for kind in ("dealer", "store", "hq", "region"):
-        FreightTemplate.objects.create(node_kind=kind, first_fen=1000, step_fen=100, km_fen=10)
-    RoutingPolicy.objects.create(name="标准", is_published=True)
+    make_rules(first_fen=1000, step_fen=100, km_fen=10)
     policy = LadderPolicy.objects.create(name="标准阶梯")
     for position, (target, seconds) in enumerate([("territory", 60), ("neighbour", 90), ("hq", 60)], start=1):
         LadderStep.objects.create(policy=policy, position=position, target=target, seconds=seconds, max_offers=2)

@@ -15,20 +15,19 @@ from django.urls import path
 from dealers.divisions import queries as divisions
 from dealers.models import Acceptance, Dealer, Division, ServiceArea
 from inventory.models import Level, Movement, Node
-from oms_project.journal.models import Entry
-from oms_project.refusal import NotFound
 from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
-from orders.models import FreightTemplate, RoutingDecision, RoutingPolicy
+from orders.models import RoutingDecision, RuleSet
 from orders.routing import actions, queries
-from orders.routing.admin import FreightTemplateAdmin, RoutingDecisionAdmin, RoutingPolicyAdmin
+from orders.routing.admin import RoutingDecisionAdmin
 from orders.routing.rules import Area, Decision, NodeFacts, RoutingTable, Rung, decide
 from orders.routing.table import distance_km, risk_fen
 from orders.routing.telling import explain
+from orders.rulesets import actions as rulesets
 from orders.rulesets.rules import AgeingCredit, FreightRate, InstallRate, OrderTerms, Quota, RuleBook, Where
 from orders.work import queries as work_queries
 from tests.conftest import NOON
-from tests.make import make_dealer, make_level, make_node, make_offer, make_order, make_sku, make_staff, make_work
+from tests.make import make_dealer, make_level, make_node, make_offer, make_order, make_rules, make_sku, make_staff, make_work
 
 urlpatterns = [path("admin/", admin.site.urls)]
 AREA = "320506"
@@ -290,19 +289,17 @@ def world(db: None) -> Iterator[Dealer]:
     make_node(code="N2", is_paused=True)
     make_node(code="N3", is_active=False)
     make_node(make_dealer("D009", is_active=False), code="N4")
-    for kind in ("dealer", "hq"):
-        FreightTemplate.objects.create(node_kind=kind, first_fen=1200, step_fen=200, km_fen=3, install_fen=4000)
-    RoutingPolicy.objects.create(name="标准", is_published=True)
+    make_rules(kinds=("dealer", "hq"), first_fen=1200, step_fen=200, km_fen=3, install_fen=4000)
     yield dealer
     queries.forget()
 
 
-def test_the_table_is_read_in_seven_statements_and_kept_for_five_seconds(world: Dealer) -> None:
+def test_the_table_is_read_in_fourteen_statements_and_kept_for_five_seconds(world: Dealer) -> None:
     divisions.gazetteer()
     with CaptureQueriesContext(connection) as captured:
         known = queries.routing_table(NOON)
         assert queries.routing_table(NOON + timedelta(seconds=5)) is known
-    assert len(captured) == 7
+    assert len(captured) == 14
     considered = known.considered(AREA, "doudian")
     assert [(each.node.code, each.target, each.fence) for each in considered] == [
         ("N1", "territory", None), ("N2", "hq", "PAUSED"),
@@ -401,33 +398,21 @@ def test_decisions_are_saved_whole_in_one_statement(world: Dealer, count: int) -
     assert kept.plan == [package.as_dict() for package in decision.packages]
     assert kept.trace == decision.trace
     assert kept.terms == {
-        "terms": "标准 v1", "promise": "标准", "promise_days": 3, "split_fee_fen": 600, "reasons": [],
+        "terms": "默认", "promise": "标准", "promise_days": 3, "split_fee_fen": 600, "reasons": [],
     }  # fmt: skip
     actions.save_decisions(decisions=[], at=NOON)
 
 
-def test_publishing_replaces_what_was_in_force_and_tells(world: Dealer) -> None:
+def test_publishing_other_rules_reaches_the_next_table_once_it_is_told(world: Dealer) -> None:
     before = queries.routing_table(NOON)
-    strict = RoutingPolicy.objects.create(name="严格", split_fee_fen=9000)
-    staff = make_staff()
-    for _ in range(2):
-        assert actions.publish_policy(policy=strict, staff=staff, at=NOON).is_published
-    assert list(RoutingPolicy.objects.filter(is_published=True)) == [strict]
-    assert [(each.payload["what"], each.actor) for each in Entry.objects.filter(name="routing.changed")] == [
-        (f"policy-{strict.pk}", f"staff:{staff.pk}")
-    ]
+    boss = make_staff()
+    strict = rulesets.new_draft(based_on=RuleSet.objects.get().pk, name="严格", staff=boss, at=NOON)
+    RuleSet.objects.filter(pk=strict.pk).update(split_fee_fen=9000)
+    rulesets.publish(ruleset_id=strict.pk, staff=boss, at=NOON)
+    assert queries.routing_table(NOON) is before
+    queries.forget()
     after = queries.routing_table(NOON)
-    assert after is not before
-    assert after.book.default.split_fee_fen == 9000
-
-
-@pytest.mark.parametrize("role", ["operator", "finance"])
-def test_only_administrators_publish(world: Dealer, role: str) -> None:
-    strict = RoutingPolicy.objects.create(name="严格")
-    with pytest.raises(NotFound):
-        actions.publish_policy(policy=strict, staff=make_staff(role=role), at=NOON)
-    assert RoutingPolicy.objects.get(is_published=True).name == "标准"
-    assert not Entry.objects.exists()
+    assert (after.book.name, after.book.default.split_fee_fen) == ("严格 v2", 9000)
 
 
 # What people see.
@@ -435,11 +420,8 @@ def test_only_administrators_publish(world: Dealer, role: str) -> None:
 
 @pytest.fixture
 def boss(client: Client, world: Dealer) -> Client:
-    for model, page in (
-        (RoutingPolicy, RoutingPolicyAdmin), (FreightTemplate, FreightTemplateAdmin), (RoutingDecision, RoutingDecisionAdmin),
-    ):  # fmt: skip
-        if not admin.site.is_registered(model):
-            admin.site.register(model, page)
+    if not admin.site.is_registered(RoutingDecision):
+        admin.site.register(RoutingDecision, RoutingDecisionAdmin)
     client.force_login(make_staff(role="admin"))
     return client
 
@@ -457,7 +439,7 @@ def test_a_decision_shows_every_candidate_and_cannot_be_changed(world: Dealer, b
     assert all(
         text in page
         for text in (
-            "标准 v1；标准 3 天；拆单费 6.00 元",
+            "默认；标准 3 天；拆单费 6.00 元",
             "派给这里",
             "安装 40.00 元",
             "暂停接单",
@@ -467,25 +449,6 @@ def test_a_decision_shows_every_candidate_and_cannot_be_changed(world: Dealer, b
     )
     assert boss.post(f"/admin/orders/routingdecision/{kept.pk}/change/", {}).status_code == 403
     assert boss.get("/admin/orders/routingdecision/add/").status_code == 403
-
-
-@pytest.mark.urls(__name__)
-@pytest.mark.filterwarnings("ignore:No directory at:UserWarning")
-def test_policies_are_published_by_button_and_templates_tell_of_changes(world: Dealer, boss: Client) -> None:
-    strict = RoutingPolicy.objects.create(name="严格")
-    address = "/admin/orders/routingpolicy/"
-    assert "发布（立即生效，待派订单重新派单）" in boss.get(address).content.decode()
-    boss.post(address, {"action": "publish", "_selected_action": [each.pk for each in RoutingPolicy.objects.all()]})
-    assert RoutingPolicy.objects.get(is_published=True).name == "标准"
-    boss.post(address, {"action": "publish", "_selected_action": [strict.pk]})
-    assert RoutingPolicy.objects.get(is_published=True) == strict
-    assert boss.post(f"{address}{strict.pk}/change/", {"name": "x"}).status_code == 403
-    template = FreightTemplate.objects.get(node_kind="hq")
-    values = {field.name: getattr(template, field.name) for field in FreightTemplate._meta.fields if field.name != "id"}
-    answer = boss.post(f"/admin/orders/freighttemplate/{template.pk}/change/", values | {"first_fen": 1500})
-    assert answer.status_code == 302
-    assert [each.payload["what"] for each in Entry.objects.order_by("id")] == [f"policy-{strict.pk}", "freight-hq"]
-    assert "15.00 元 / 1000 克" in boss.get("/admin/orders/freighttemplate/").content.decode()
 
 
 def test_lines_know_the_sold_line_that_they_are_a_part_of(world: Dealer) -> None:

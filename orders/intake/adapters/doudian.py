@@ -23,7 +23,7 @@ from dealers.divisions.rules import Place, Reading, Region, locate
 from oms_project.money import yuan
 from orders.catalogue.rules import Part
 from orders.intake.rules import BadOrder, LastingFailure, Message, PassingFailure, RefundNotice
-from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, Receiver
+from orders.lifecycle.rules import LONGEST_TAG, ChannelLine, ChannelOrder, Finding, Receiver, all_tags
 
 CHANNEL = "doudian"
 TAG_URL_CHECK = "0"
@@ -286,7 +286,14 @@ def translate(
         anchor=_first(sold, "author_id"),
         lines=tuple(_line(line, at, parts) for at, line in sold),
         findings=tuple(finding for finding in found if finding),
+        tags=_tags(order, sold),
     )
+
+
+def _tags(order: Mapping[str, Any], sold: Collection[tuple[str, Mapping[str, Any]]]) -> tuple[str, ...]:
+    """What the platform writes on the order and on its lines for people to see: 推荐音尊达, 全款预售."""
+    shown = [*_dicts(order.get("shop_order_tag_ui")), *(tag for _, line in sold for tag in _dicts(line.get("sku_order_tag_ui")))]
+    return tuple(all_tags(_text(tag.get("text"), LONGEST_TAG) for tag in shown))
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

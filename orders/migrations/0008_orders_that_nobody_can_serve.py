@@ -6,7 +6,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0002_work_may_be_pinned"), ("orders", "0002_decisions_tell_their_terms")]
+    dependencies = [("orders", "0007_rules_are_read_from_sets")]
 
     operations = [
         migrations.CreateModel(

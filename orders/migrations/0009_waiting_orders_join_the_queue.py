@@ -15,6 +15,6 @@ def join(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0003_orders_that_nobody_can_serve")]
+    dependencies = [("orders", "0008_orders_that_nobody_can_serve")]
 
     operations = [migrations.RunPython(join, migrations.RunPython.noop)]
