@@ -16,7 +16,7 @@ from oms_project.journal.models import Entry
 from oms_project.refusal import NotFound, Stale
 from orders.dispatch import actions as dispatch
 from orders.lifecycle import actions as lifecycle
-from orders.models import FulfillmentOrder, Offer, Order, OrderHold, RoutingDecision, StrandedOrder
+from orders.models import FulfillmentOrder, Offer, Order, OrderHold, RoutingDecision, RuleSet, StrandedOrder
 from orders.offers import actions as offers
 from orders.placing import actions as placing
 from orders.review import actions as review
@@ -277,6 +277,13 @@ def test_terms_leave_an_order_to_a_person_and_say_how_long_it_may_wait(
     assert states() == ["held", "held"]
     stranded.place_order(order_id=second.pk, places={lines_of(second)[0]: "N-D001"}, staff=world.operator, at=at)
     assert (stranded.cancel_due(at=at + timedelta(hours=48)), states()) == (1, ["cancelled", "routed"])
+
+
+def test_the_published_rules_say_what_becomes_of_an_order(world: World, at: datetime) -> None:
+    RuleSet.objects.update(on_unroutable="person", cancel_after_hours=12)
+    forget()
+    strand(world, at)
+    assert (states(), StrandedOrder.objects.get().cancel_at) == (["held"], at + timedelta(hours=12))
 
 
 def test_the_end_of_the_wait_counts_from_its_beginning_and_follows_the_rules(
