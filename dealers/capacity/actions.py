@@ -46,17 +46,20 @@ def take(*, slots: Mapping[str, int], days: Mapping[int, DealerDay], at: datetim
 
 
 @transaction.atomic(savepoint=False)
-def move(*, slots: Mapping[str, int], days: Mapping[int, DealerDay], actor: str, at: datetime) -> frozenset[str]:
-    """Give pieces of work to other dealers (bill → dealer): the old place is given back, the new one taken.
+def move(
+    *, slots: Mapping[str, int], days: Mapping[int, DealerDay], actor: str, at: datetime, gone: Sequence[str] = ()
+) -> frozenset[str]:
+    """Give pieces of work to other dealers (bill → dealer): the old places are given back, then the new ones taken.
 
-    Returns the bills that have their new place; the others have none any more.
+    `gone` is work that needs no place any more. Returns the bills that have their new place; the
+    others have none any more.
     """
-    if not slots:
+    if not slots and not gone:
         return frozenset()
-    statements.lock_dealers(slots, set(slots.values()))
-    holders = statements.holders(slots)
-    if elsewhere := [bill for bill, dealer_id in holders.items() if slots[bill] != dealer_id]:
-        _give_back(elsewhere, actor, at)
+    statements.lock_dealers([*slots, *gone], set(slots.values()))
+    leaving = [bill for bill, dealer_id in statements.holders(slots).items() if slots[bill] != dealer_id] if slots else []
+    if leaving or gone:
+        _give_back([*leaving, *gone], actor, at)
     return take(slots=slots, days=days, at=at)
 
 

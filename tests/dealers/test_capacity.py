@@ -81,6 +81,19 @@ def test_work_that_moves_gives_its_old_place_back(at: datetime) -> None:
 
 
 @pytest.mark.django_db
+def test_work_that_makes_room_for_other_work_goes_first(at: datetime) -> None:
+    """Two dealers with one place each change work, while a third piece ends: nobody is ever over the limit."""
+    one, other = make_dealer(capacity_per_day=1), make_dealer(capacity_per_day=2)
+    take(one, "A", at=at)
+    take(other, "B", "C", at=at)
+    days = queries.days_of([one.pk, other.pk], at)
+    slots = {"A": other.pk, "B": one.pk, "D": other.pk}
+    assert actions.move(slots=slots, days=days, gone=["C"], actor="test", at=at) == {"A", "B", "D"}
+    assert loads() == [(TODAY, 1, 1), (TODAY, 2, 2)]
+    assert dict(DaySlot.objects.values_list("bill", "dealer")) == slots
+
+
+@pytest.mark.django_db
 def test_what_is_given_back_later_counts_for_the_day_it_was_of(at: datetime) -> None:
     dealer, tomorrow = make_dealer(capacity_per_day=1), at + timedelta(days=1)
     take(dealer, "A", at=at)
