@@ -4,7 +4,7 @@ from orders.catalogue.models import Product, ProductPart
 from orders.dispatch.models import LadderPolicy, LadderStep
 from orders.fulfilment.models import Appointment, Parcel, RedeemCode
 from orders.intake.models import ChannelAccount, SourceMessage
-from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund, StrandedOrder
 from orders.offers.models import Offer
 from orders.rebalance.models import RebalancePass
 from orders.receivers.models import ReceiverReveal
@@ -54,4 +54,5 @@ __all__ = [
     "RuleSet",
     "ShipCalendar",
     "SourceMessage",
+    "StrandedOrder",
 ]

@@ -30,7 +30,14 @@ FLOORS = {
     "oms_project.parsing": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
-    "dealers": [{"divisions"}, {"directory"}, {"settlement", "insights"}, {"management"}],
+    "dealers": [
+        {"divisions"},
+        {"directory"},
+        {"capacity", "acceptance"},
+        {"settlement", "insights"},
+        {"desk"},
+        {"management"},
+    ],
     "inventory": [
         {"items"},
         {"ledger"},
@@ -49,7 +56,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"receivers", "routing"},
         {"offers", "scarcity"},
         {"dispatch"},
-        {"placing", "promise", "rebalance", "forecast"},
+        {"placing", "promise", "rebalance", "forecast", "stranded"},
         {"fulfilment"},
         {"live"},
         {"desk"},

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from inventory.reservations.rules import Shelf, Want, demands_of
 from oms_project.money import yuan
@@ -10,7 +10,8 @@ from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import Planned
 from orders.routing.batch import QUICK, Move, route_batch
 from orders.routing.market import BatchTerms, OpenOrder
-from orders.routing.rules import Decision, RoutingTable, Rung, decide, decided_as
+from orders.routing.rules import Decision, Package, RoutingTable, Rung, decide, decided_as
+from orders.rulesets.rules import Unroutable
 from orders.scarcity.rules import Scarcity
 
 HQ = "hq"
@@ -19,6 +20,8 @@ Decided = tuple[Decision, list[Planned]]
 DEFAULT_LADDER = (Rung(1, "territory", 60, 2), Rung(2, "neighbour", 60, 2), Rung(3, HQ, 60, 1))
 RUNG_FEN = BatchTerms().rung_fen
 TAKEN_MEANWHILE = "库存被同时下单的订单占用"
+BY_HAND = "人工派单"
+FULL_MEANWHILE = "接单名额被同时下单的订单占用"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,34 @@ def next_rung(ladder: Sequence[Rung], asked: Mapping[int, int]) -> tuple[Rung, .
 
 
 def decide_in_turn(
-    orders: Iterable[OrderToRoute], table: RoutingTable, shelves: Shelf, ladders: Ladders, scarce: Scarcity, at: datetime
+    orders: Iterable[OrderToRoute],
+    table: RoutingTable,
+    shelves: Shelf,
+    ladders: Ladders,
+    scarce: Scarcity,
+    room: dict[int, int],
+    at: datetime,
 ) -> dict[int, Decided]:
-    """What becomes of each order when one after another chooses; what they want is counted off the shelves."""
+    """What becomes of each order when one after another chooses.
+
+    What they want is counted off the shelves, and off `room`, how much more work dealers may get.
+    """
     found: dict[int, Decided] = {}
     for order in orders:
         ladder = ladders[order.channel]
         decision = decide(
-            order, table, shelves.view(order.claims), ladder=ladder, at=at, scarcity=scarce.units, work_prices=scarce.works
+            order,
+            table,
+            shelves.view(order.claims),
+            ladder=ladder,
+            at=at,
+            remaining=room,
+            scarcity=scarce.units,
+            work_prices=scarce.works,
         )
         found[order.order_id] = decision, plan_works(order, decision, ladder)
         take(shelves, found[order.order_id][1])
+        count_off(room, found[order.order_id][1])
     return found
 
 
@@ -93,6 +113,7 @@ def decide_together(
     shelves: Shelf,
     ladders: Ladders,
     scarce: Scarcity,
+    room: dict[int, int],
     keeps_going: Callable[[], bool],
 ) -> dict[int, Decided]:
     """The same for orders that make way for each other while that makes all of them cheaper.
@@ -108,7 +129,7 @@ def decide_together(
         seen = shelves.view(members[0].claims)
         stock = {place: seen.get(place, 0) for place in shelves.free}
         asked = [OpenOrder(order, ladders[order.channel]) for order in members]
-        batch = route_batch(asked, table, stock, effort=QUICK, prices=scarce.prices, keeps_going=keeps_going)
+        batch = route_batch(asked, table, stock, remaining=room, effort=QUICK, prices=scarce.prices, keeps_going=keeps_going)
         numbers = {order.order_id: order.order_no for order in members}
         moves = {move.order_id: why_moved(move, numbers) for move in batch.moves}
         places = {placed.order_id: placed for placed in batch.placed}
@@ -120,6 +141,7 @@ def decide_together(
                 shelves.view(order.claims),
                 {each.node_id: each.line_indexes for each in mine.placements},
                 ladder=ladder,
+                remaining=room,
                 scarcity=scarce.units,
                 work_prices=scarce.works,
                 is_relaxed=mine.is_relaxed,
@@ -128,6 +150,7 @@ def decide_together(
                 decision = replace(decision, reasons=(*decision.reasons, moves[order.order_id]))
             found[order.order_id] = decision, plan_works(order, decision, ladder)
             take(shelves, found[order.order_id][1])
+            count_off(room, found[order.order_id][1])
     return found
 
 
@@ -160,13 +183,24 @@ def decide_whole(
     ladder: tuple[Rung, ...],
     refused: frozenset[int],
     scarce: Scarcity,
+    left: Mapping[int, int],
     at: datetime,
 ) -> Decision:
     """The best plan that keeps one piece of work in one place, climbing the ladder until there is one."""
 
     def on(rungs: tuple[Rung, ...]) -> Decision:
         stock = shelves.view(order.claims)
-        return decide(order, table, stock, ladder=rungs, refused=refused, at=at, scarcity=scarce.units, work_prices=scarce.works)
+        return decide(
+            order,
+            table,
+            stock,
+            ladder=rungs,
+            refused=refused,
+            at=at,
+            remaining=left,
+            scarcity=scarce.units,
+            work_prices=scarce.works,
+        )
 
     whole = None
     for start in range(len(ladder)):
@@ -178,9 +212,53 @@ def decide_whole(
     return whole if not whole.packages else replace(whole, packages=(), reasons=("没有一个发货点能独自完成",))
 
 
-def taken_meanwhile(decision: Decision) -> Decision:
+def decided_by_hand(order: OrderToRoute, works: Iterable[Planned], nodes: Mapping[int, NodeTerms]) -> Decision:
+    """What a person decided, in the form in which decisions are kept; nobody asked what it costs."""
+    packages = tuple(
+        Package(
+            node_id=work.node_id,
+            dealer_id=work.dealer_id,
+            line_indexes=tuple(order.lines.index(line) for line in work.lines),
+            cost_fen=0,
+            breakdown={},
+            days=0,
+            node=nodes[work.node_id].code,
+        )
+        for work in works
+    )
+    return Decision(packages, 1, 0, None, [], (), BY_HAND)
+
+
+def waits_of(decisions: Mapping[int, Decision]) -> dict[int, timedelta]:
+    """How long orders that nobody can serve may wait in all, where their terms set an end to it."""
+    hours = {order_id: decision.terms.cancel_after_hours for order_id, decision in decisions.items()}
+    return {order_id: timedelta(hours=each) for order_id, each in hours.items() if each is not None}
+
+
+def left_to_a_person(decisions: Mapping[int, Decision]) -> dict[int, str]:
+    """The orders that a person must place as their terms say, with the reasons why nobody can serve them."""
+    return {
+        order_id: "；".join(decision.reasons)
+        for order_id, decision in decisions.items()
+        if decision.terms.on_unroutable is Unroutable.PERSON
+    }
+
+
+def slots_of(works: Iterable[Planned]) -> dict[str, int]:
+    """The places of dealers' days that these pieces of work take, by number of the work."""
+    return {work.fo_no: work.dealer_id for work in works if work.dealer_id}
+
+
+def count_off(left: dict[int, int], works: Iterable[Planned]) -> None:
+    """Count planned work off what dealers may still get, so that the next order of a batch sees it."""
+    for dealer_id in slots_of(works).values():
+        if dealer_id in left:
+            left[dealer_id] -= 1
+
+
+def taken_meanwhile(decision: Decision, what: str = TAKEN_MEANWHILE) -> Decision:
     """The decision of an order that others outran in every round."""
-    return replace(decision, packages=(), reasons=(TAKEN_MEANWHILE,))
+    return replace(decision, packages=(), reasons=(what,))
 
 
 def wants_of(works: Iterable[Planned]) -> list[Want]:

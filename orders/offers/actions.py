@@ -9,9 +9,9 @@ from datetime import datetime
 
 import orjson
 from django.db import transaction
-from django.db.models import Case, F, PositiveIntegerField, When
+from django.db.models import F
 
-from dealers.models import Dealer, Staff
+from dealers.models import Staff
 from dealers.settlement import queries as settlement
 from dealers.settlement.rules import income_of, quote
 from inventory.reservations import actions as reservations
@@ -224,20 +224,3 @@ def withdraw_offer(*, offer_no: str, staff: Staff, at: datetime) -> None:
         offer.refresh_from_db()
         raise OfferGone(rules.GONE[offer.state])
     _tell_answer(offer, staff, at)
-
-
-@transaction.atomic(savepoint=False)
-def count_answers(*, accepted: Mapping[int, int], refused: Mapping[int, int]) -> None:
-    """Add to the dealers' counters, from which routing learns how likely a yes is."""
-    dealers = sorted({*accepted, *refused})
-    if not dealers:
-        return
-    list(Dealer.objects.select_for_update().filter(pk__in=dealers).order_by("pk").values_list("pk"))
-
-    def added(counts: Mapping[int, int]) -> Case:
-        cases = [When(pk=dealer_id, then=count) for dealer_id, count in counts.items()]
-        return Case(*cases, default=0, output_field=PositiveIntegerField())
-
-    Dealer.objects.filter(pk__in=dealers).update(
-        accepted_count=F("accepted_count") + added(accepted), refused_count=F("refused_count") + added(refused)
-    )

@@ -1,18 +1,20 @@
 """Orders that nobody has accepted yet are decided again, all of them together.
 
-Lock order: Order, then Offer, then work, then stock levels. Nothing is locked while the places are
+Lock order: Order, then Offer, then work, then stock levels, then dealers' days. Nothing is locked while the places are
 worked out; afterwards everything is looked at again under its locks, and a chain of moves in which
 anything is not as it was is dropped whole. All moves of a batch are one transaction.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
+from dealers.capacity import actions as capacity
+from dealers.capacity.rules import DealerDay, left_of
 from inventory.reservations import actions as reservations
 from oms_project import events
 from oms_project.journal import actions as journal
@@ -102,27 +104,51 @@ def _improve(members: Sequence[OpenCase], told: Told, at: datetime, keeps_going:
     seen = stock.view(members[0].order.claims)
     free = {place: max(0, seen.get(place, 0)) for place in stock.free}
     scarce, asked = scarcity.scarcity(at), [case.as_open() for case in members]
-    batch = route_batch(asked, table, free, effort=REDECIDE, prices=scarce.prices, keeps_going=keeps_going)
+    days = dispatch.days_for([case.order for case in members], table, at)
+    room = left_of(days.values())
+    batch = route_batch(asked, table, free, remaining=room, effort=REDECIDE, prices=scarce.prices, keeps_going=keeps_going)
     cases = {case.order.order_id: case for case in members}
     dealers = {node_id: node.dealer_id for node_id, node in dispatch.roster().nodes.items()}
-    chains = rules.worthwhile(batch.moves, cases, table, free, dealers, scarce, settings.REBALANCE_LEAST_FEN)
+    chains = rules.worthwhile(batch.moves, cases, table, free, dealers, scarce, room, settings.REBALANCE_LEAST_FEN)
     if not chains:
         return
-    moved = _apply(chains, at)
+    moved = _apply(chains, days, at)
     told.moved += len(moved)
     told.dropped += sum(map(len, chains)) - len(moved)
     told.saved_fen += sum(change.money_fen for change in moved)
 
 
+class _DayIsFull(Exception):
+    """Takes everything back: the dealers of these chains have got other work meanwhile."""
+
+    def __init__(self, chains: Sequence[Chain]) -> None:
+        super().__init__()
+        self.chains = chains
+
+
 @transaction.atomic
-def _apply(chains: Sequence[Chain], at: datetime) -> list[Change]:
-    """Do those chains whose orders are as they were and whose stock can be had; returns the orders moved."""
+def _apply(chains: Sequence[Chain], days: Mapping[int, DealerDay], at: datetime) -> list[Change]:
+    """Do those chains whose orders are as they were and whose stock and dealers' days can be had; returns the orders moved."""
     standing = _unchanged(chains)
-    if not standing:
-        return []
+    while standing:
+        try:
+            with transaction.atomic():
+                return _swap(standing, days, at)
+        except _DayIsFull as full:
+            standing = [chain for chain in standing if chain not in full.chains]
+    return []
+
+
+def _swap(standing: Sequence[Chain], days: Mapping[int, DealerDay], at: datetime) -> list[Change]:
     done = reservations.swap(swaps=[rules.swap_of(chain) for chain in standing], at=at)
-    moved = [change for chain, is_done in zip(standing, done, strict=True) if is_done for change in chain]
+    won = [chain for chain, is_done in zip(standing, done, strict=True) if is_done]
+    moved = [change for chain in won for change in chain]
     if moved:
+        slots = rules.slots_of(moved)
+        gone = [work.fo_no for change in moved for work in change.left if work.fo_no not in slots]
+        admitted = capacity.move(slots=slots, days=days, actor=ACTOR, at=at, gone=gone)
+        if full := [chain for chain in won if not rules.slots_of(chain).keys() <= admitted]:
+            raise _DayIsFull(full)
         _move(moved, at)
     return moved
 

@@ -1,6 +1,6 @@
 """Which orders change places, which of them only together, and what becomes of their work. Plain values, no database."""
 
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,8 +10,10 @@ from orders.dispatch.rules import RUNG_FEN, plan_works, why_moved
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import Planned
 from orders.routing.batch import Move
+from orders.routing.chains import WORK
 from orders.routing.market import OpenOrder, Placement
 from orders.routing.rules import Decision, RoutingTable, Rung, decided_as
+from orders.routing.shelves import ANY_NUMBER
 from orders.rulesets.rules import SHANGHAI
 from orders.scarcity.rules import Scarcity
 
@@ -107,6 +109,11 @@ def swap_of(chain: Chain) -> Swap:
     return Swap(tuple(bills), tuple(want for change in chain for planned in change.planned for want in planned.wants))
 
 
+def slots_of(changes: Iterable[Change]) -> dict[str, int]:
+    """The places of dealers' days that these changes need, by number of the work."""
+    return {each.fo_no: each.dealer_id for change in changes for each in change.planned if each.dealer_id}
+
+
 def worthwhile(
     moves: Sequence[Move],
     cases: Mapping[int, OpenCase],
@@ -114,17 +121,19 @@ def worthwhile(
     free: Mapping[Place, int],
     dealers: Mapping[int, int | None],
     scarce: Scarcity,
+    room: Mapping[int, int],
     least_fen: int,
 ) -> list[Chain]:
     """The moves of a batch as chains that may be done each by itself, the most useful first.
 
     Left out are chains that save less than `least_fen` for each offer that is taken back, and those in
-    which a dealer would be asked twice about the same order. `dealers` is whose each place is.
+    which a dealer would be asked twice about the same order. `dealers` is whose each place is, `room` how
+    much more work they may get.
     """
     numbers = {key: case.order.order_no for key, case in cases.items()}
     found: list[tuple[int, Chain]] = []
-    for together in chains_of(moves, cases, free):
-        changes = [plan_change(cases[move.order_id], move, table, free, dealers, scarce, numbers) for move in together]
+    for together in chains_of(moves, cases, free, dealers, room):
+        changes = [plan_change(cases[move.order_id], move, table, free, dealers, scarce, room, numbers) for move in together]
         chain = tuple(change for change in changes if change is not None)
         gain = sum(move.gain_fen for move in together)
         if len(chain) == len(together) and gain >= max(1, least_fen * sum(len(change.left) for change in chain)):
@@ -132,10 +141,17 @@ def worthwhile(
     return [chain for _, chain in sorted(found, key=lambda each: -each[0])]
 
 
-def chains_of(moves: Sequence[Move], cases: Mapping[int, OpenCase], free: Mapping[Place, int]) -> list[list[Move]]:
-    """Moves that need each other: who displaced whom, and who takes the units that another gives up.
+def chains_of(
+    moves: Sequence[Move],
+    cases: Mapping[int, OpenCase],
+    free: Mapping[Place, int],
+    dealers: Mapping[int, int | None],
+    room: Mapping[int, int],
+) -> list[list[Move]]:
+    """Moves that need each other: who displaced whom, and who takes the units, or the dealer's time, that another gives up.
 
-    What is `free` anyway needs nobody; it is shared out first. So each chain can be kept or dropped as a whole.
+    What is `free` anyway (or `room`: work that a dealer may still get; missing: any) needs nobody; it
+    is shared out first. So each chain can be kept or dropped as a whole.
     """
     leader = {move.order_id: move.order_id for move in moves}
 
@@ -151,13 +167,14 @@ def chains_of(moves: Sequence[Move], cases: Mapping[int, OpenCase], free: Mappin
                 leader[lead(other)] = lead(move.order_id)
     net: dict[Place, dict[int, int]] = {}
     for move in moves:
-        for place, units in _net(cases[move.order_id].order, move).items():
+        for place, units in _net(cases[move.order_id].order, move, dealers).items():
             net.setdefault(place, {})[move.order_id] = units
     for place in sorted(net):
         sums: dict[int, int] = {}
         for key, units in net[place].items():
             sums[lead(key)] = sums.get(lead(key), 0) + units
-        spare, givers = max(0, free.get(place, 0)), [[key, -units] for key, units in sums.items() if units < 0]
+        there = room.get(place[0], ANY_NUMBER) if place[1] == WORK else free.get(place, 0)
+        spare, givers = max(0, there), [[key, -units] for key, units in sums.items() if units < 0]
         for key, lacking in sums.items():
             if lacking <= 0:
                 continue
@@ -175,11 +192,12 @@ def chains_of(moves: Sequence[Move], cases: Mapping[int, OpenCase], free: Mappin
     return list(chains.values())
 
 
-def _net(order: OrderToRoute, move: Move) -> dict[Place, int]:
-    """Units that an order takes more (or less, negative) at each place by its move."""
+def _net(order: OrderToRoute, move: Move, dealers: Mapping[int, int | None]) -> dict[Place, int]:
+    """Units that an order takes more (or less, negative) at each place by its move; work of a dealer as (dealer, WORK)."""
     net: dict[Place, int] = {}
     for placements, sign in ((move.before, -1), (move.after, 1)):
-        for place, units in _needs(order, placements).items():
+        works = {(dealer_id, WORK): count for dealer_id, count in _works(placements, dealers).items()}
+        for place, units in (_needs(order, placements) | works).items():
             net[place] = net.get(place, 0) + sign * units
     return {place: units for place, units in net.items() if units}
 
@@ -194,6 +212,10 @@ def _needs(order: OrderToRoute, placements: Iterable[Placement]) -> dict[Place, 
     return needs
 
 
+def _works(placements: Iterable[Placement], dealers: Mapping[int, int | None]) -> Counter[int]:
+    return Counter(dealer_id for placement in placements if (dealer_id := dealers[placement.node_id]) is not None)
+
+
 def plan_change(
     case: OpenCase,
     move: Move,
@@ -201,6 +223,7 @@ def plan_change(
     free: Mapping[Place, int],
     dealers: Mapping[int, int | None],
     scarce: Scarcity,
+    room: Mapping[int, int],
     numbers: Mapping[int, str],
 ) -> Change | None:
     """What a move means for the order's work; None when it would have no place on its terms, or a dealer be asked twice.
@@ -218,6 +241,7 @@ def plan_change(
         return None
     order = case.order
     seen = ChainMap({place: free.get(place, 0) + units for place, units in _needs(order, move.after).items()}, dict(free))
+    may = {**room, **{dealer_id: room.get(dealer_id, ANY_NUMBER) + n for dealer_id, n in _works(move.after, dealers).items()}}
     decision = decided_as(
         order,
         table,
@@ -225,6 +249,7 @@ def plan_change(
         placements,
         ladder=case.ladder,
         refused=case.refused,
+        remaining=may,
         scarcity=scarce.units,
         work_prices=scarce.works,
     )

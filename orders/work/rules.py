@@ -19,6 +19,8 @@ class NewWork:
     summary: str
     lines: tuple[tuple[int, int, int], ...]
     accepted_at: datetime | None = None
+    is_pinned: bool = False
+    stuck_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ _WORK = {
     "opened_at": "timestamptz",
     "accepted_at": "timestamptz",
     "moved_at": "timestamptz",
+    "is_pinned": "boolean",
+    "stuck_reason": "text",
 }
 _WORK_LINE = {"order_line_id": "bigint", "sku_id": "bigint", "quantity": "integer"}
 
@@ -42,6 +44,8 @@ def insert_works(works: Sequence[NewWork], opened_at: datetime) -> dict[str, int
             opened_at,
             work.accepted_at,
             opened_at,
+            work.is_pinned,
+            work.stuck_reason,
         )
         for work in works
     ]

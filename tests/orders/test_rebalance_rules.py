@@ -13,6 +13,7 @@ from orders.routing.market import Placement
 from tests.conftest import NOON
 
 SKU = 7
+NOBODYS: dict[int, None] = dict.fromkeys(range(99))
 Free = dict[tuple[int, int], int]
 
 
@@ -26,9 +27,17 @@ def move(order_id: int, before: int, after: int, **story: object) -> Move:
     return Move(order_id, (Placement(before, (0,)),), (Placement(after, (0,)),), 100, **story)  # type: ignore[arg-type]
 
 
-def groups(moves: Sequence[Move], free: Free, units: dict[int, int] | None = None) -> list[list[int]]:
+def groups(
+    moves: Sequence[Move],
+    free: Free,
+    units: dict[int, int] | None = None,
+    dealers: dict[int, int] | None = None,
+    room: dict[int, int] | None = None,
+) -> list[list[int]]:
     cases = {each.order_id: case(each.order_id, (units or {}).get(each.order_id, 1)) for each in moves}
-    return sorted(sorted(each.order_id for each in chain) for chain in chains_of(moves, cases, free))
+    return sorted(
+        sorted(each.order_id for each in chain) for chain in chains_of(moves, cases, free, dealers or NOBODYS, room or {})
+    )
 
 
 def test_moves_to_what_is_free_need_nobody() -> None:
@@ -43,6 +52,14 @@ def test_who_takes_what_another_gives_up_goes_with_it() -> None:
 def test_several_may_have_to_go_for_one() -> None:
     moves = [move(1, 10, 20), move(2, 20, 30), move(3, 20, 30), move(4, 20, 30)]
     assert groups(moves, {(30, SKU): 9}, {1: 2}) == [[1, 2, 3], [4]]
+
+
+def test_who_takes_the_time_that_another_gives_up_goes_with_it() -> None:
+    moves, dealers = [move(1, 10, 20), move(2, 20, 30), move(3, 10, 40)], {10: 1, 20: 2, 30: 3, 40: 4}
+    much = {(node, SKU): 9 for node in dealers}
+    assert groups(moves, much, dealers=dealers) == [[1], [2], [3]]
+    assert groups(moves, much, dealers=dealers, room={2: 1}) == [[1], [2], [3]]
+    assert groups(moves, much, dealers=dealers, room={2: 0}) == [[1, 2], [3]]
 
 
 def test_who_displaced_whom_stays_together_even_where_stock_would_allow_otherwise() -> None:

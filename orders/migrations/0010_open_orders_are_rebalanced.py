@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0007_rules_are_read_from_sets'),
+        ('orders', '0009_waiting_orders_join_the_queue'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('dealers', '0003_divisions_over_time'),
         ('inventory', '0006_pool_totals'),
-        ('orders', '0008_open_orders_are_rebalanced'),
+        ('orders', '0010_open_orders_are_rebalanced'),
     ]
 
     operations = [
