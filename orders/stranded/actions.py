@@ -40,6 +40,10 @@ LEFT_OUT = "人工派单时未选发货点"
 TOO_LONG = "长时间无法派单，已自动取消，渠道退款待办"
 
 
+class TooMany(Refusal):
+    """More orders than one transaction should hold."""
+
+
 class CannotPlace(Refusal):
     """The plan lacks something; the message names all of it."""
 
@@ -93,10 +97,13 @@ def _retry(node_ids: Collection[int], sku_ids: Collection[int], after: tuple[dat
 
 @transaction.atomic
 def try_again(*, order_ids: Sequence[int], staff: Staff, at: datetime) -> int:
-    """A person has waiting orders tried again now; returns how many were routed."""
+    """A person has some waiting orders tried again now; returns how many were routed. Raises TooMany and NotFound."""
     if staff.role not in HQ_PLACERS:
         raise NotFound
-    return dispatch.route_orders(order_ids=order_ids, actor=f"staff:{staff.pk}", at=at)
+    if len(order_ids) > RETRY_PAGE:
+        raise TooMany(f"一次最多重新派单 {RETRY_PAGE} 单，请分批选择")
+    chunks = (order_ids[start : start + RETRY_CHUNK] for start in range(0, len(order_ids), RETRY_CHUNK))
+    return sum(dispatch.route_orders(order_ids=chunk, actor=f"staff:{staff.pk}", at=at) for chunk in chunks)
 
 
 @transaction.atomic

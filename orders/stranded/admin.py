@@ -10,8 +10,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from unfold.admin import ModelAdmin
 
@@ -67,15 +65,15 @@ class StrandedOrderAdmin(SteppedAdmin):
         return waited(int(((row.cancelled_at or timezone.now()) - row.since).total_seconds()))
 
     @admin.display(description="原因")
-    def why(self, row: StrandedOrder) -> SafeString:
-        return format_html('<span class="block min-w-48">{}</span>', "；".join(row.reasons) or "—")
+    def why(self, row: StrandedOrder) -> str:
+        return "；".join(row.reasons) or "—"
 
     @admin.display(description="商品")
-    def goods(self, row: StrandedOrder) -> SafeString:
+    def goods(self, row: StrandedOrder) -> str:
         lines = sorted(row.order.lines.all(), key=lambda line: line.position)
         told = "、".join(f"{line.title} ×{line.quantity}" for line in lines[:MOST_GOODS])
         more = f" 等 {len(lines)} 行" if len(lines) > MOST_GOODS else ""
-        return format_html('<span class="block min-w-40">{}{}</span>', told, more)
+        return told + more
 
     @admin.display(description="地区")
     def region(self, row: StrandedOrder) -> str:
@@ -88,13 +86,9 @@ class StrandedOrderAdmin(SteppedAdmin):
     @admin.display(description="状态")
     def state_told(self, row: StrandedOrder) -> str:
         if row.cancelled_at:
-            return "已取消，待退款" if row in self._due([row]) else "已取消"
+            is_due = row.order.refunded_fen < row.order.paid_fen and row.order.channel_status != Order.ChannelStatus.CLOSED
+            return "已取消，待退款" if is_due else "已取消"
         return "待人工" if row.order.state == Order.State.HELD else "自动重试"
-
-    def _due(self, rows: list[StrandedOrder]) -> list[StrandedOrder]:
-        return [
-            row for row in rows if row.order.refunded_fen < row.order.paid_fen and row.order.channel_status != "CLOSED"
-        ]  # fmt: skip
 
     @admin.display(description="到时取消", ordering="cancel_at")
     def ends(self, row: StrandedOrder) -> str:
@@ -103,7 +97,7 @@ class StrandedOrderAdmin(SteppedAdmin):
 
     @admin.action(description="立即重新派单", permissions=["change"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[StrandedOrder]) -> None:
-        ids = list(queryset.order_by("since", "id").values_list("order_id", flat=True))
+        ids = list(queryset.order_by("since", "id").values_list("order_id", flat=True)[: stranded.RETRY_PAGE + 1])
         try:
             routed = stranded.try_again(order_ids=ids, staff=_staff(request), at=timezone.now())
         except Refusal as refusal:

@@ -143,3 +143,16 @@ def test_the_button_tries_what_is_chosen_again(world: World, client: Client) -> 
     chosen = list(StrandedOrder.objects.values_list("pk", flat=True))
     answer = client.post(LIST, {"action": "try_again", "_selected_action": chosen}, follow=True)
     assert "已派出 1 单，仍无法派单 1 单" in answer.text
+
+
+def test_the_button_refuses_more_than_a_page(world: World, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stranded, "RETRY_PAGE", 1)
+    orders = strand(world, 2)
+    Level.objects.filter(node=world.hq_node).update(on_hand=9)
+    for order in orders:
+        order.lines.filter(position=2).delete()
+    client.force_login(world.operator)
+    chosen = list(StrandedOrder.objects.values_list("pk", flat=True))
+    answer = client.post(LIST, {"action": "try_again", "_selected_action": chosen}, follow=True)
+    assert "一次最多重新派单 1 单" in answer.text
+    assert set(Order.objects.values_list("state", flat=True)) == {"unroutable"}
