@@ -16,6 +16,7 @@ from orders.lifecycle.queries import orders_to_route
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing import queries as routing
 from orders.routing.rules import decide
+from orders.scarcity import queries as scarcity
 from orders.stranded.rules import PlaceFacts
 
 
@@ -115,10 +116,19 @@ def placing_of(order_id: int, at: datetime) -> Placing | None:
         return None
     order, table = orders[0], routing.routing_table(at)
     stock, days = dispatch.stock_for([order], table, at), dispatch.days_for([order], table, at)
-    ladder = dispatch.ladder_for(order.channel)
-    decision = decide(order, table, stock.view(order.claims), ladder=ladder, at=at, remaining=left_of(days.values()))
+    seen, scarce = stock.view(order.claims), scarcity.scarcity(at)
+    decision = decide(
+        order,
+        table,
+        seen,
+        ladder=dispatch.ladder_for(order.channel),
+        at=at,
+        remaining=left_of(days.values()),
+        scarcity=scarce.units,
+        work_prices=scarce.works,
+    )
     nodes = {node.code: node for node in dispatch.roster().nodes.values()}
-    seen, options = stock.view(order.claims), []
+    options = []
     for entry in decision.trace:
         node = nodes[entry["node"]]
         free = tuple(max(0, seen.get((node.node_id, line.sku_id), 0)) if line.is_counted else None for line in order.lines)
