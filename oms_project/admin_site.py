@@ -40,7 +40,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "订单",
         (
-            Page("orders", "order", "订单", "receipt_long", ("unroutable",)),
+            Page("orders", "order", "订单", "receipt_long"),
+            Page("orders", "strandedorder", "无法派单", "wrong_location", ("unroutable",)),
             Page("orders", "orderhold", "审单挂起", "front_hand", ("held",)),
             Page("orders", "product", "商品与组合", "inventory_2"),
             Page("orders", "channelaccount", "渠道店铺", "storefront"),
@@ -53,6 +54,9 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info", "?state__exact=pending"),
             Page("orders", "routingdecision", "路由决策", "alt_route"),
             Page("orders", "ruleset", "路由规则", "rule_settings"),
+            Page("orders", "rebalancepass", "统筹调整", "swap_calls"),
+            Page("orders", "forecast", "稀缺价预测", "query_stats"),
+            Page("orders", "forecastprice", "稀缺价", "sell"),
             Page("orders", "ladderpolicy", "派单阶梯", "stairs"),
         ),
     ),
@@ -98,6 +102,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
         "经销商",
         (
             Page("dealers", "dealer", "经销商", "handshake"),
+            Page("dealers", "dayload", "每日接单量", "calendar_month"),
             Page("dealers", "staff", "人员", "badge"),
             Page("dealers", "division", "行政区划", "map"),
             Page("dealers", "township", "乡镇街道", "signpost"),
@@ -227,11 +232,12 @@ def _queues(at: datetime) -> list[dict[str, Any]]:
     """The queues a person works off, with their lists and the wait of the oldest."""
     waiting = desk.waiting_orders()
     holds, orders = reverse("admin:orders_orderhold_changelist"), reverse("admin:orders_order_changelist")
-    works = reverse("admin:orders_fulfillmentorder_changelist")
+    works, stranded = reverse("admin:orders_fulfillmentorder_changelist"), reverse("admin:orders_strandedorder_changelist")
     rows = [
         ("待审核", waiting.get("held", desk.EMPTY), holds),
         ("待派单", waiting.get("placed", desk.EMPTY), f"{orders}?state__exact=placed"),
-        ("无法派单", waiting.get("unroutable", desk.EMPTY), f"{orders}?state__exact=unroutable"),
+        ("无法派单", waiting.get("unroutable", desk.EMPTY), stranded),
+        ("已取消待退款", desk.refunds_due(), f"{stranded}?queue=refund"),
         ("待人工", desk.stuck_works(), f"{works}?state__exact=stuck"),
         ("停放的平台消息", desk.parked_messages(), reverse("admin:orders_sourcemessage_changelist") + "?outcome__exact=parked"),
         ("死信", desk.dead_letters(), reverse("admin:journal_delivery_changelist") + "?parked_at__isempty=0"),

@@ -13,7 +13,18 @@ from django.db import transaction
 from inventory.ledger import statements as ledger_statements
 from inventory.reservations import queries, statements
 from inventory.reservations.models import Reservation
-from inventory.reservations.rules import Block, Demands, Place, Want, choose, demands_of, draws_of, judge_blocks
+from inventory.reservations.rules import (
+    Block,
+    Demands,
+    Place,
+    Swap,
+    Want,
+    choose,
+    choose_swaps,
+    demands_of,
+    draws_of,
+    judge_blocks,
+)
 from oms_project.events import StockArrived
 from oms_project.journal import actions as journal
 from oms_project.refusal import Refusal
@@ -137,6 +148,35 @@ def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
     except _DoesNotFit:
         return False
     return True
+
+
+@transaction.atomic(savepoint=False)
+def swap(*, swaps: Sequence[Swap], at: datetime) -> list[bool]:
+    """Do each swap whole or not at all, in the order given, and say which were done.
+
+    Units that one bill gives up may be taken by another of the same swap, or of a later one. Old
+    and new places are all locked together in the order of their ids, so nobody else sees them in
+    between; the number of statements does not grow with the batch. A bill that holds nothing (any
+    more: it has shipped) stops its swap.
+    """
+    bills = list(dict.fromkeys(bill for each in swaps for bill in each.bills))
+    wanted = {want.place for each in swaps for want in each.wants}
+    if not bills and not wanted:
+        return [True] * len(swaps)
+    statements.lock_deliveries(bills)
+    statements.lock_levels(bills, sorted(wanted))
+    held = statements.held_by(bills)
+    places = sorted(wanted.union(*held.values()))
+    locks = queries.locks_for(claim for each in swaps for want in each.wants for claim in want.claims)
+    found = statements.lock_free(places, locks, at)
+    done = choose_swaps(swaps, held, found.shelf, found.fresh)
+    winners = [each for each, fits in zip(swaps, done, strict=True) if fits]
+    if leaving := [bill for each in winners for bill in each.bills]:
+        statements.close(leaving, "released", at, leaves=False)
+    wants = [want for each in winners for want in each.wants]
+    if wants and hold(wants=wants, at=at, together=True) < {want.bill for want in wants}:
+        raise RuntimeError("stock rows changed while they were locked")
+    return done
 
 
 @transaction.atomic

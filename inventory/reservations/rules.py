@@ -133,6 +133,37 @@ def choose(demands: Demands, shelf: Shelf) -> list[Grant]:
     return grants
 
 
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Bills that give up all they hold so that these wants are held instead: all of it or nothing."""
+
+    bills: tuple[str, ...]
+    wants: tuple[Want, ...]
+
+
+def choose_swaps(
+    swaps: Sequence[Swap], held: Mapping[str, Mapping[Place, int]], shelf: Shelf, fresh: Collection[Place]
+) -> list[bool]:
+    """Which swaps fit, in the order given, each on what those before it left; counted off the shelf.
+
+    `held` has the units of each bill. What is given up is open to everybody, also what came out of a
+    lock; at a place that is not fresh it helps nobody. A swap whose bill holds nothing does not fit.
+    """
+    fits = []
+    for swap in swaps:
+        before = dict(shelf.free), {number: dict(units) for number, units in shelf.locked.items()}
+        for bill in swap.bills:
+            for place, units in held.get(bill, {}).items():
+                if place in fresh:
+                    shelf.free[place] += units
+        demands = demands_of(swap.wants).items()
+        is_whole = all(held.get(bill) for bill in swap.bills)
+        fits.append(is_whole and all(shelf.take(bill, demand) is not None for bill, demand in demands))
+        if not fits[-1]:
+            shelf.free, shelf.locked = before
+    return fits
+
+
 def draws_of(grants: Sequence[Grant]) -> dict[tuple[str, Place], int]:
     """How many units leave each lock per place."""
     draws: dict[tuple[str, Place], int] = {}

@@ -10,7 +10,7 @@ before a rush may make the index by level look as good, and there a hot row has 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -176,10 +176,11 @@ def _all_sql(several: bool) -> str:
 
 @dataclass(slots=True)
 class LockedShelf:
-    """Stock rows that are locked, with their ids per place, and what is free and kept by locks there."""
+    """Stock rows that are locked, with their ids per place, what is free and kept by locks there, and where stock is fresh."""
 
     level_ids: dict[Place, int]
     shelf: Shelf
+    fresh: set[Place] = field(default_factory=set)
 
 
 def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
@@ -205,6 +206,7 @@ def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at:
             found.shelf.free[place] = free if is_fresh else 0
             if is_fresh:
                 fresh[level_id] = place
+    found.fresh.update(fresh.values())
     lock_nos = {number for numbers in locks.values() for number in numbers}
     for bill, level_id, units in _open_at(lock_nos, fresh) if lock_nos else ():
         found.shelf.locked.setdefault(bill, {})[fresh[level_id]] = units
@@ -395,6 +397,21 @@ def due_bills(at: datetime, limit: int) -> list[str]:
             [_when(at), limit],
         )
         return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+
+
+def held_by(bills: Sequence[str]) -> dict[str, dict[Place, int]]:
+    """What these bills hold now, per bill and place."""
+    among, values = _among(bills)
+    held: dict[str, dict[Place, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.bill, l.node_id, l.sku_id, r.quantity FROM inventory_reservation r "
+            f"JOIN inventory_level l ON l.id = r.level_id WHERE r.state = 'open' AND r.bill {among}",
+            values,
+        )
+        for bill, node_id, sku_id, units in cursor.fetchall():
+            held.setdefault(bill, {})[(node_id, sku_id)] = units
+    return held
 
 
 def places_of(bills: Sequence[str]) -> list[Place]:

@@ -17,6 +17,7 @@ from inventory.replenishment import queries as replenishment
 from oms_project.journal.models import Delivery
 from orders.live.rules import day_start
 from orders.models import FulfillmentOrder, Offer, Order, OrderHold, SourceMessage
+from orders.stranded import queries as stranded
 
 MOST_ALARMS = 1_000
 _WAITING = (Order.State.HELD, Order.State.PLACED, Order.State.UNROUTABLE)
@@ -87,6 +88,11 @@ def stuck_works() -> Queue:
     return _queue(
         FulfillmentOrder.objects.filter(state=FulfillmentOrder.State.STUCK).aggregate(n=Count("id"), t=Min("opened_at"))
     )
+
+
+def refunds_due() -> Queue:
+    """Orders that were cancelled after too long a wait, whose money has not gone back on the channel."""
+    return _queue(stranded.refunds_due().aggregate(n=Count("id"), t=Min("cancelled_at")))
 
 
 def parked_messages() -> Queue:

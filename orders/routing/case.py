@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dealers.acceptance.rules import ONE
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing import batch
 from orders.routing.given import CODE_OR_NONE, DISTRICT, DIVISION, Given, GivenError, load, number, text, whole
@@ -207,7 +208,7 @@ def _case(given: Given) -> Case:
         book=book(given, rules),
         at=at,
         centroids={text(code, path, DIVISION): _point(value, path) for code, value, path in rules.pairs("centroids")},
-        answers=reading.answers,
+        answers={dealer_id: (ONE * yes, ONE * no) for dealer_id, (yes, no) in reading.answers.items()},
         shares=reading.shares,
         ageing={
             (node_id, sku_id): fen for sku_id, here in _fen(rules, "ageing", reading).items() for node_id, fen in here.items()
