@@ -104,8 +104,8 @@ def release(*, bills: Sequence[str], at: datetime) -> int:
     if not bills:
         return 0
     statements.lock_deliveries(bills)
-    statements.lock_levels(bills)
-    return statements.close(bills, "released", at, leaves=False)
+    rows = statements.lock_levels(bills)
+    return statements.close(bills, "released", at, rows, leaves=False)
 
 
 @transaction.atomic(savepoint=False)
@@ -116,8 +116,8 @@ def consume(*, bills: Sequence[str], actor: str, at: datetime) -> int:
     """
     if not bills:
         return 0
-    statements.lock_levels(bills)
-    return statements.close(bills, "consumed", at, leaves=True, actor=actor)
+    rows = statements.lock_levels(bills)
+    return statements.close(bills, "consumed", at, rows, leaves=True, actor=actor)
 
 
 class _DoesNotFit(Exception):
@@ -139,10 +139,10 @@ def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
     try:
         with transaction.atomic():
             statements.lock_deliveries(bills)
-            statements.lock_levels(bills, sorted({want.place for want in wants}))
+            rows = statements.lock_levels(bills, sorted({want.place for want in wants}))
             if len(statements.open_bills(bills)) < len(bills):
                 return False
-            statements.close(bills, "released", at, leaves=False)
+            statements.close(bills, "released", at, rows, leaves=False)
             if len(hold(wants=wants, at=at, together=True)) < len(bills):
                 raise _DoesNotFit
     except _DoesNotFit:
@@ -164,7 +164,7 @@ def swap(*, swaps: Sequence[Swap], at: datetime) -> list[bool]:
     if not bills and not wanted:
         return [True] * len(swaps)
     statements.lock_deliveries(bills)
-    statements.lock_levels(bills, sorted(wanted))
+    rows = statements.lock_levels(bills, sorted(wanted))
     held = statements.held_by(bills)
     places = sorted(wanted.union(*held.values()))
     locks = queries.locks_for(claim for each in swaps for want in each.wants for claim in want.claims)
@@ -172,7 +172,7 @@ def swap(*, swaps: Sequence[Swap], at: datetime) -> list[bool]:
     done = choose_swaps(swaps, held, found.shelf, found.fresh)
     winners = [each for each, fits in zip(swaps, done, strict=True) if fits]
     if leaving := [bill for each in winners for bill in each.bills]:
-        statements.close(leaving, "released", at, leaves=False)
+        statements.close(leaving, "released", at, rows, leaves=False)
     wants = [want for each in winners for want in each.wants]
     if wants and hold(wants=wants, at=at, together=True) < {want.bill for want in wants}:
         raise RuntimeError("stock rows changed while they were locked")
@@ -272,9 +272,9 @@ def expire_due(*, at: datetime) -> int:
     if not bills:
         return 0
     statements.lock_deliveries(bills)
-    statements.lock_levels(bills)
+    rows = statements.lock_levels(bills)
     places = statements.places_of(bills)
-    closed = statements.close(bills, "released", at, leaves=False, due=True)
+    closed = statements.close(bills, "released", at, rows, leaves=False, due=True)
     freed: dict[int, list[int]] = {}
     for node_id, sku_id in places:
         freed.setdefault(node_id, []).append(sku_id)

@@ -298,14 +298,16 @@ def lock_deliveries(bills: Sequence[str]) -> None:
 _ROWS = "SELECT id FROM inventory_reservation WHERE state = 'open' AND bill = ANY(%s) AND kind <> 'lock'"
 
 
-def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
+def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> list[int] | None:
     """Lock what some bills hold, then the stock rows it stands on and those of some places, each in the order of their ids.
+
+    Returns the ids of the bills' rows, for `close`: what a bill takes after this is somebody's next step.
 
     The bills' own rows come first, so that two who close or move the same bill wait before they
     read where it stands. The rows of locks are left out: buyers reach those from the stock rows.
     """
     if not is_postgres():
-        return  # the transaction is exclusive already
+        return None  # the transaction is exclusive already
     mine: set[int] = set()
     with connection.cursor() as cursor:
         while True:  # a wait may have ended because the bill was moved, and then it stands in another row by now
@@ -322,6 +324,7 @@ def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
             f"FROM {given} JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id) ORDER BY id FOR UPDATE",
             [list(bills), *rows],
         )
+    return sorted(mine)
 
 
 _SHIP_KIND = "CASE c.kind WHEN 'transfer' THEN 'transfer_out' WHEN 'block' THEN 'write_off' ELSE 'shipment' END"
@@ -333,8 +336,19 @@ _SHIPPED = (
 _CLOSED = "level_id, incoming_id, bill, quantity, kind, reason"
 
 
-def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor: str = "", due: bool = False) -> int:
+def close(
+    bills: Sequence[str],
+    state: str,
+    at: datetime,
+    rows: list[int] | None,
+    *,
+    leaves: bool,
+    actor: str = "",
+    due: bool = False,
+) -> int:
     """Close the open reservations of some bills and lower held; with `leaves` the goods leave too.
+
+    `rows` are the ones that `lock_levels` has locked (None: all); those of locks are reached by their stock rows.
 
     Leaving lowers on_hand in the same statement and writes the movement (shipment, transfer_out or
     write_off by the reservation's kind), keyed ship:<bill>:<level>; what stands on no level stays
@@ -342,11 +356,12 @@ def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor
     """
     only = (" AND level_id IS NOT NULL" if leaves else "") + (" AND expires_at <= %s" if due else "")
     among, named = _among(bills)
+    mine = "" if rows is None else " AND (kind = 'lock' OR id = ANY(%s))"
     closing = (
-        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill {among}{only} "
+        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill {among}{mine}{only} "
         f"RETURNING {_CLOSED}"
     )
-    values: list[Any] = [state, _when(at), *named, *([_when(at)] if due else [])]
+    values: list[Any] = [state, _when(at), *named, *([] if rows is None else [rows]), *([_when(at)] if due else [])]
     columns = "held = held - gone.units" + (", on_hand = on_hand - gone.units" if leaves else "")
     lower = f"UPDATE inventory_level SET {columns} FROM gone WHERE inventory_level.id = gone.level_id"
     if not is_postgres():
