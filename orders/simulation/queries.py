@@ -1,0 +1,129 @@
+"""What routing would do with an order that nobody has placed, under any set of rules: asked, told, written nowhere."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dealers.divisions import queries as divisions
+from inventory.models import Sku
+from orders.catalogue import queries as catalogue
+from orders.catalogue.rules import Part
+from orders.dispatch import queries as dispatch
+from orders.lifecycle.rules import LineToRoute, OrderToRoute
+from orders.promise.queries import CannotAsk, division_of, line_of
+from orders.promise.rules import MOST_LINES, MOST_UNITS, Asked
+from orders.routing import queries as routing
+from orders.routing.rules import Decision, RoutingTable, decide
+from orders.routing.telling import explain
+from orders.rulesets import queries as rulesets
+from orders.simulation.sketch import Sketch, Spot, sketch_of
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One order as a person describes it; ruleset_id None asks the rules in force."""
+
+    address: str
+    channel: str
+    lines: Sequence[Asked]
+    shop: str = ""
+    live_session: str = ""
+    tags: frozenset[str] = frozenset()
+    ruleset_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The decision as it would be made, with all that is told about it."""
+
+    rules: str
+    region: str
+    moment: datetime
+    order: OrderToRoute
+    decision: Decision
+    told: list[str]
+    sketch: Sketch | None
+
+
+def trial(*, question: Question, at: datetime, moment: datetime | None = None) -> Trial:
+    """Decide an order on the stock of now as if it came at a moment (None: now); nothing is kept.
+
+    Raises CannotAsk (what the question names is not known) and NotFound (the rule set).
+    """
+    moment = moment or at
+    code = division_of(question.address, at)
+    items = items_of({line.code for line in question.lines})
+    order = order_of(question.lines, items, code, question.channel, moment, question.shop, question.live_session, question.tags)
+    book = rulesets.published_book() if question.ruleset_id is None else rulesets.book_of(question.ruleset_id)
+    table = routing.table_by(book, moment)
+    stock = dispatch.stock_for([order], table, at)
+    decision = decide(order, table, stock.view(order.claims), ladder=dispatch.ladder_for(order.channel), at=moment)
+    told = explain(decision.trace, [package.as_dict() for package in decision.packages], decision.on_terms())
+    return Trial(book.name, region_of(code), moment, order, decision, told, _sketch(order, table, decision))
+
+
+def region_of(division_code: str) -> str:
+    """A district by its names, the province first; its code where nobody knows it."""
+    units = divisions.gazetteer().units
+    codes = (f"{division_code[:2]}0000", f"{division_code[:4]}00", division_code)
+    return "".join(units[code].name for code in dict.fromkeys(codes) if code in units) or division_code
+
+
+def _sketch(order: OrderToRoute, table: RoutingTable, decision: Decision) -> Sketch | None:
+    """Every place of the trace around the district; None where nobody knows where the district lies."""
+    here = table.centroids.get(order.division_code)
+    if here is None:
+        return None
+    terms = table.terms_for(order)
+    nodes = {each.node.code: each.node for each in table.considered(order.division_code, order.channel, terms)}
+    chosen = {package.node for package in decision.packages}
+    spots = []
+    for entry in decision.trace:
+        look = "chosen" if entry["node"] in chosen else "fenced" if "fence" in entry else "able"
+        spots.append(Spot(entry["name"], nodes[entry["node"]].lng, nodes[entry["node"]].lat, look))
+    return sketch_of(here, spots)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What some codes stand for: parts of something sold, or one SKU by its own code."""
+
+    parts: dict[str, tuple[Part, ...]]
+    skus: dict[int, Sku]
+
+
+def items_of(codes: Collection[str]) -> Items:
+    """Merchant codes as the catalogue knows them; other codes are taken for SKU codes. At most three statements."""
+    parts = catalogue.parts_for(codes)
+    own = {sku.code: sku for sku in Sku.objects.filter(code__in=set(codes) - parts.keys(), is_active=True)}
+    parts |= {code: (Part(sku.pk, 1, 1),) for code, sku in own.items()}
+    skus = Sku.objects.in_bulk({part.sku_id for some in parts.values() for part in some})
+    return Items(parts, skus)
+
+
+def order_of(
+    lines: Sequence[Asked],
+    items: Items,
+    division_code: str,
+    channel: str,
+    at: datetime,
+    shop: str = "",
+    live_session: str = "",
+    tags: frozenset[str] = frozenset(),
+    number: int = 0,
+    order_no: str = "",
+) -> OrderToRoute:
+    """An order that exists nowhere, combos taken apart. Raises CannotAsk, naming the line."""
+    if not 1 <= len(lines) <= MOST_LINES:
+        raise CannotAsk(f"请填写 1 到 {MOST_LINES} 行商品")
+    wanted: list[LineToRoute] = []
+    for sold, line in enumerate(lines, start=1):
+        if not 1 <= line.quantity <= MOST_UNITS:
+            raise CannotAsk(f"第 {sold} 行：数量应为 1 到 {MOST_UNITS} 的整数")
+        if line.code not in items.parts:
+            raise CannotAsk(f"第 {sold} 行：没有商品或 SKU {line.code[:40]}")
+        for part in items.parts[line.code]:
+            wanted.append(line_of(len(wanted), items.skus[part.sku_id], line.quantity * part.quantity, str(sold)))
+    return OrderToRoute(
+        number, order_no, channel, shop, division_code, "", 0, at, "", tuple(wanted), live_session=live_session, tags=tags
+    )
