@@ -52,6 +52,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("orders", "routingdecision", "路由决策", "alt_route"),
             Page("orders", "ruleset", "路由规则", "rule_settings"),
             Page("orders", "ladderpolicy", "派单阶梯", "stairs"),
+            Page("orders", "simulation", "试算与模拟", "science"),
+            Page("orders", "simulationdifference", "模拟差异", "difference"),
         ),
     ),
     (

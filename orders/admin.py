@@ -11,6 +11,7 @@ from orders.receivers import admin as receivers_admin
 from orders.review import admin as review_admin
 from orders.routing import admin as routing_admin
 from orders.rulesets import admin as rulesets_admin
+from orders.simulation import admin as simulation_admin
 from orders.work import admin as work_admin
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "review_admin",
     "routing_admin",
     "rulesets_admin",
+    "simulation_admin",
     "work_admin",
 ]

@@ -19,6 +19,7 @@ from orders.rulesets.models import (
     RuleSet,
     ShipCalendar,
 )
+from orders.simulation.models import Simulation, SimulationDifference
 from orders.work.models import FulfillmentLine, FulfillmentOrder
 
 __all__ = [
@@ -48,5 +49,7 @@ __all__ = [
     "RoutingDecision",
     "RuleSet",
     "ShipCalendar",
+    "Simulation",
+    "SimulationDifference",
     "SourceMessage",
 ]

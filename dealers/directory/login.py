@@ -27,6 +27,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "operator": (
         "orders.view_*", "orders.change_order", "orders.change_orderhold", "orders.change_fulfillmentorder",
         "orders.change_offer", "orders.change_sourcemessage", "journal.view_*", "bots.view_*",
+        "orders.add_simulation", "orders.change_simulation",
         "inventory.view_[!a]*", "inventory.change_level", "inventory.*_stocklock", "inventory.add_transfer",
         "inventory.change_transfer", "inventory.add_stockfile", "inventory.change_stockfile", "inventory.add_incoming",
         "inventory.change_incoming",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -222,6 +223,13 @@ class RoutingTable:
     def terms_for(self, order: OrderToRoute) -> OrderTerms:
         """The terms of one order."""
         return self.book.terms_for(order)
+
+    def moved_to(self, at: datetime, shares: Mapping[int, tuple[int, int]]) -> "RoutingTable":
+        """The same places and rules at another moment, when other shares were done; what depends on neither is kept."""
+        other = copy(self)
+        other.at, other._shares = at, shares
+        other._kept, other._waits = {}, {}
+        return other
 
     def loosened(self, terms: OrderTerms) -> OrderTerms:
         """What the terms become for an order that nobody can serve, the same object each time."""
