@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
+
 from dealers.divisions import queries as divisions
 from inventory.models import Sku
 from orders.catalogue import queries as catalogue
@@ -16,7 +18,14 @@ from orders.routing import queries as routing
 from orders.routing.rules import Decision, RoutingTable, decide
 from orders.routing.telling import explain
 from orders.rulesets import queries as rulesets
+from orders.rulesets.rules import RuleBook
+from orders.simulation import past
+from orders.simulation.models import Simulation
+from orders.simulation.rules import Due, Side, Stage, bursts
+from orders.simulation.run import Run
 from orders.simulation.sketch import Sketch, Spot, sketch_of
+
+UNDER_WAY = (Simulation.State.QUEUED, Simulation.State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +136,65 @@ def order_of(
     return OrderToRoute(
         number, order_no, channel, shop, division_code, "", 0, at, "", tuple(wanted), live_session=live_session, tags=tags
     )
+
+
+def simulations_to_run(at: datetime) -> list[int]:
+    """Ids of simulations that wait for a worker, or whose worker was not heard of any more; the oldest first."""
+    waiting = Simulation.objects.filter(state__in=UNDER_WAY).filter(Q(leased_until=None) | Q(leased_until__lte=at))
+    return list(waiting.order_by("id").values_list("id", flat=True))
+
+
+def run_of(simulation: Simulation) -> Run:
+    """A simulation as it stands after its last checkpoint; the same questions give the same run again."""
+    dues = _dues(simulation)
+    since = dues[0].at if dues else simulation.created_at
+    until = dues[-1].at if dues else since
+    skus = {line.sku_id for due in dues for line in due.order.lines if line.is_counted}
+    numbers = {due.order.order_no for due in dues}
+    opening = past.opening(sku_ids=skus, order_nos=numbers, since=since, until=until)
+    live = routing.table_by(rulesets.book_of(simulation.live_set_id) if simulation.live_set_id else RuleBook(), since)
+    draft = routing.table_by(rulesets.book_of(simulation.rule_set_id), since)
+    capacity, won = past.capacities(), past.won_before(since)
+    ladders = {channel: dispatch.ladder_for(channel) for channel in {due.order.channel for due in dues}}
+    stages = {
+        side: Stage(
+            side=side,
+            base=draft if side is Side.DRAFT else live,
+            opening=opening.shelf,
+            capacity=capacity,
+            ladder_for=ladders.__getitem__,
+            seed=simulation.seed,
+            has_refusals=simulation.has_refusals,
+            won=won,
+        )
+        for side in Side
+    }
+    names = {node.node_id: node.name for node in live.nodes}
+    run = Run(list(bursts(dues)), stages, opening.changes, names)
+    run.restore(simulation.checkpoint, simulation.done)
+    return run
+
+
+def _dues(simulation: Simulation) -> list[Due]:
+    if simulation.source == Simulation.Source.FILE:
+        return _wanted(simulation)
+    return past.orders_placed(
+        since=simulation.placed_from or simulation.created_at,
+        until=simulation.placed_to or simulation.created_at,
+        channel=simulation.channel,
+        limit=simulation.most_orders,
+    )
+
+
+def _wanted(simulation: Simulation) -> list[Due]:
+    """The orders of a file, all at the moment at which it came."""
+    items = items_of({code for _, _, _, _, lines in simulation.wanted for code, _ in lines})
+    at, dues = simulation.created_at, []
+    for number, (order_no, division, channel, session, lines) in enumerate(simulation.wanted, start=1):
+        asked = [Asked(code, quantity) for code, quantity in lines]
+        try:
+            order = order_of(asked, items, division, channel, at, live_session=session, number=number, order_no=order_no)
+        except CannotAsk:  # what was known when the file came is not sold any more
+            continue
+        dues.append(Due(order, at, region_of(division)))
+    return dues
