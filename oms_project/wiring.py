@@ -20,6 +20,7 @@ from orders.dispatch import actions as dispatch
 from orders.fulfilment import actions as fulfilment
 from orders.intake import actions as intake
 from orders.offers import actions as offers
+from orders.simulation import actions as simulation
 
 SUBSCRIPTIONS: list[Subscription] = [
     # An order looks for its node and its dealer.
@@ -56,6 +57,7 @@ TICKS: list[Tick] = [
     Tick(locks.top_up, 5),
     Tick(exchange.work_on_files, 2),
     Tick(pool.count_pool, 10),
+    Tick(simulation.work_on_simulations, 2),
     Tick(pool.publish_due, 10),
     Tick(jobs.purge, 3600),
 ]

@@ -203,9 +203,10 @@ class RoutingTable:
         self.ageing = ageing or {}
         self._shares = shares or {}
         self._quotas = {quota.dealer_code: quota for quota in book.quotas}
+        self.nodes = tuple(nodes)
         self._own: list[NodeFacts] = []
         self._of_dealer: dict[int, list[NodeFacts]] = {}
-        for node in nodes:
+        for node in self.nodes:
             (self._own if node.dealer_id is None else self._of_dealer.setdefault(node.dealer_id, [])).append(node)
         self._areas: dict[str, list[Area]] = {}
         for area in areas:
