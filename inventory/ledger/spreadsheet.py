@@ -33,9 +33,19 @@ def file_of(
     `words` tell, per column, how codes are called.
     """
     is_cut = rows[MOST_LINES : MOST_LINES + 1].exists()
-    stamp = f"{timezone.localtime():%Y%m%d-%H%M%S}"
-    file_name = f"{name}（仅前 {MOST_LINES} 行）-{stamp}.csv" if is_cut else f"{name}-{stamp}.csv"
-    parts = _parts(titles, rows[:MOST_LINES].iterator(chunk_size=_CHUNK), words)
+    title = f"{name}（仅前 {MOST_LINES} 行）" if is_cut else name
+    return _sent(request, title, _parts(titles, rows[:MOST_LINES].iterator(chunk_size=_CHUNK), words))
+
+
+def file_of_lines(
+    request: HttpRequest, name: str, titles: Sequence[str], lines: Iterable[Sequence[Any]]
+) -> StreamingHttpResponse:
+    """Lines that were computed, in the same kind of file."""
+    return _sent(request, name, _parts(titles, lines, [{}] * len(titles)))
+
+
+def _sent(request: HttpRequest, title: str, parts: Iterator[bytes]) -> StreamingHttpResponse:
+    file_name = f"{title}-{timezone.localtime():%Y%m%d-%H%M%S}.csv"
     body: Any = _handed_over(parts) if isinstance(request, ASGIRequest) else parts
     answer = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file_name)}"
