@@ -1,15 +1,23 @@
-"""What a person fills in to try an order."""
+"""What a person fills in to try an order, and to have many replayed."""
 
 import re
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
+from inventory.exchange.adapters.sheet import MOST_BYTES
 from orders.intake.models import ChannelAccount
 from orders.promise.rules import MOST_LINES, Asked
 from orders.rulesets import queries as rulesets
 from orders.rulesets.models import RuleSet
+from orders.simulation.models import MOST_ORDERS
 from orders.simulation.queries import Question
 
 LIVE = ""
@@ -88,3 +96,54 @@ class TrialForm(forms.Form):
             tags=frozenset(tag for tag in _TAGS.split(told["tags"]) if tag),
             ruleset_id=int(told["rule_set"]) if told["rule_set"] else None,
         )
+
+
+class SimulationForm(forms.Form):
+    """Past orders or a file, and the set to try them on."""
+
+    name = forms.CharField(label="名称", required=False, max_length=60, widget=UnfoldAdminTextInputWidget())
+    rule_set = forms.ChoiceField(label="对比规则", widget=UnfoldAdminSelectWidget, error_messages={"required": "请选择对比规则"})
+    since = forms.DateTimeField(
+        label="订单起", required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"})
+    )
+    until = forms.DateTimeField(
+        label="订单止",
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        help_text="不填即现在",
+    )
+    channel = forms.ChoiceField(label="渠道", required=False, widget=UnfoldAdminSelectWidget)
+    most_orders = forms.IntegerField(
+        label="最多单数", initial=4_000, min_value=1, max_value=MOST_ORDERS,
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "numeric"}), help_text=f"最多 {MOST_ORDERS:,}",
+    )  # fmt: skip
+    file = forms.FileField(
+        label="假设订单（表格）", required=False, widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.txt,.xlsx"}),
+        help_text="上传后按表格里的订单和现在的库存模拟，不看上面的时间和渠道",
+    )  # fmt: skip
+    has_refusals = forms.BooleanField(
+        label="模拟拒单与超时", required=False, initial=True, widget=UnfoldBooleanSwitchWidget, help_text="按经销商的接单概率抽签"
+    )
+    seed = forms.IntegerField(
+        label="随机种子", initial=1, min_value=1, max_value=2_000_000_000,
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "numeric"}), help_text="同一种子得到同样的拒单",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rule_set: Any = self.fields["rule_set"]
+        channel: Any = self.fields["channel"]
+        rule_set.choices = set_choices(with_live=False)
+        channel.choices = [("", "全部渠道"), *ChannelAccount.Channel.choices]
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file and file.size > MOST_BYTES:
+            raise forms.ValidationError(f"文件超过 {MOST_BYTES // 1024 // 1024} MB 的上限")
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        told: dict[str, Any] = super().clean() or {}
+        if not told.get("file") and not told.get("since") and "since" not in self.errors:
+            self.add_error("since", "请填写订单起始时间，或上传假设订单的表格")
+        return told

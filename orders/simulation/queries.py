@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db.models import Q
 
@@ -15,14 +15,16 @@ from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.promise.queries import CannotAsk, division_of, line_of
 from orders.promise.rules import MOST_LINES, MOST_UNITS, Asked
 from orders.routing import queries as routing
+from orders.routing.models import RoutingDecision
 from orders.routing.rules import Decision, RoutingTable, decide
 from orders.routing.telling import explain
 from orders.rulesets import queries as rulesets
-from orders.rulesets.rules import RuleBook
+from orders.rulesets.rules import SHANGHAI, RuleBook
 from orders.simulation import past
 from orders.simulation.models import Simulation
 from orders.simulation.rules import Due, Side, Stage, bursts
 from orders.simulation.run import Run
+from orders.simulation.savings import Saved, distance_first_fen
 from orders.simulation.sketch import Sketch, Spot, sketch_of
 
 UNDER_WAY = (Simulation.State.QUEUED, Simulation.State.RUNNING)
@@ -198,3 +200,16 @@ def _wanted(simulation: Simulation) -> list[Due]:
             continue
         dues.append(Due(order, at, region_of(division)))
     return dues
+
+
+def savings(*, since: datetime, most_orders: int) -> dict[tuple[date, str], Saved]:
+    """By day (Shanghai) and channel, what was decided against the nearest place first; the last orders, one statement."""
+    routed = RoutingDecision.objects.filter(order__placed_at__gte=since, is_routable=True, fo_no="")
+    columns = ("order__placed_at", "order__channel", "cost_fen", "plan", "trace", "terms")
+    found: dict[tuple[date, str], Saved] = {}
+    for at, channel, cost_fen, plan, trace, terms in (
+        routed.order_by("-order__placed_at", "-id").values_list(*columns)[:most_orders].iterator(500)
+    ):
+        day = found.setdefault((at.astimezone(SHANGHAI).date(), channel), Saved())
+        day.add(cost_fen, distance_first_fen(trace, plan, terms.get("split_fee_fen", 0)))
+    return found
