@@ -209,7 +209,8 @@ class RoutingTable:
         for node in self.nodes:
             (self._own if node.dealer_id is None else self._of_dealer.setdefault(node.dealer_id, [])).append(node)
         self._areas: dict[str, list[Area]] = {}
-        for area in areas:
+        self.areas = tuple(areas)
+        for area in self.areas:
             self._areas.setdefault(area.division_code, []).append(area)
         self._claims: dict[tuple[str, str], tuple[_Claim, ...]] = {}
         self._kept: dict[tuple[str, str, int], tuple[Candidate, ...]] = {}

@@ -31,14 +31,14 @@ from orders.simulation.tally import signed
 DIFFER = ("订单号", "地区", "现行去处", "现行成本", "对比去处", "对比成本", "差额（按现行规则计价）")
 SHOWN = 50  # differences on the page
 MOST_DAYS, MOST_REPORTED = 31, 20_000
-TRIED = ("发货点", "阶梯", "公里", "天数", "成本", "构成", "结论")
+TRIED = ("发货点", "结论", "阶梯", "公里", "天数", "成本", "构成")
 
 
 @admin.register(Simulation)
 class SimulationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "state", "source", "rule_set", "live_set", "done", "total", "created_by", "created_at", "finished_at")
+    list_display = ("name", "state", "source", "rule_set", "done", "total", "created_by", "created_at")
     list_filter = ("state", "source")
-    list_select_related = ("rule_set", "live_set", "created_by")
+    list_select_related = ("rule_set", "created_by")
     search_fields = ("name",)
     actions_list = ("begin", "try_one", "report")
 
@@ -219,10 +219,10 @@ def _tried(entry: dict[str, Any], is_chosen: bool) -> list[str]:
     lacking = "；".join(f"第 {int(index) + 1} 行{text}" for index, text in entry.get("missing", {}).items())
     return [
         f"{entry['name']}（{entry['node']}）",
+        "派给这里" if is_chosen else entry.get("text") or lacking or "可行，成本不占优",
         str(entry["step"] or "—"),
         str(entry["km"]),
         str(entry["days"]),
         price_told(entry) if "cost_fen" in entry else "—",
         parts or "—",
-        "派给这里" if is_chosen else entry.get("text") or lacking or "可行，成本不占优",
     ]

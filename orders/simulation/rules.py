@@ -237,7 +237,7 @@ def _plans(stage: Stage, orders: Sequence[OrderToRoute]) -> list[Planned]:
     for order in orders:
         stock = stage.shelf.view(order.claims)
         if stage.side is Side.NEAREST:
-            packages, step = nearest(order, stage.table, stock, stage.remaining), 1
+            packages, step = nearest(order, stage.table, stock, stage.remaining, stage.ladder_for(order.channel))
         else:
             decision = _decide(stage, order, stock)
             packages, step = decision.packages, decision.ladder_step
@@ -332,11 +332,11 @@ def _ask(stage: Stage, piece: Piece) -> int:
         asked[piece.step] = asked.get(piece.step, 0) + 1
         stage.give_back(piece)
         piece.grants = []
+        ladder = next_rung(stage.ladder_for(order.channel), asked)
         if stage.side is Side.NEAREST:
-            stock = stage.shelf.view(order.claims)
-            packages = nearest(order, stage.table, stock, stage.remaining, frozenset(refused), is_whole=True)
+            stock, out = stage.shelf.view(order.claims), frozenset(refused)
+            packages, piece.step = nearest(order, stage.table, stock, stage.remaining, ladder, out, is_whole=True)
         else:
-            ladder = next_rung(stage.ladder_for(order.channel), asked)
             decision = decide_whole(order, stage.table, stage.shelf, ladder, frozenset(refused), stage.table.at)
             packages, piece.step = decision.packages, decision.ladder_step
         piece.package = packages[0] if packages else None
@@ -350,33 +350,45 @@ def nearest(
     table: RoutingTable,
     stock: Stock,
     remaining: Mapping[int, int],
+    ladder: Sequence[Rung],
     refused: frozenset[int] = frozenset(),
     *,
     is_whole: bool = False,
-) -> tuple[Package, ...]:
-    """How shops route without an objective: each line from the nearest place that has it; nothing if one is nowhere.
+) -> tuple[tuple[Package, ...], int]:
+    """How shops route without an objective: each line from the nearest place that has it, on the first rung that has all.
 
-    is_whole: all lines from one place.
+    Returns the packages (none if a line is nowhere) and the rung. is_whole: all lines from one place.
     """
-    terms = table.terms_for(order)
     open_to = [
         each
-        for each in table.considered(order.division_code, order.channel, terms)
+        for each in table.considered(order.division_code, order.channel, table.terms_for(order))
         if each.fence is None and each.node.dealer_id not in refused and remaining.get(each.node.dealer_id or 0, 1) > 0
     ]
     open_to.sort(key=lambda each: (each.km, each.node.node_id))
     load = _load(order, table, stock)
     able = [(each, load.full ^ load.missing(each)[0]) for each in open_to]
+    wanted = [load.full] if is_whole else [1 << index for index in range(len(order.lines))]
+    targets: set[str] = set()
+    for rung in ladder:
+        if rung.target not in targets:
+            targets.add(rung.target)
+            if held := _nearest_of([each for each in able if each[0].target in targets], load, wanted):
+                return tuple(_package(load, each, mask) for each, mask in held), rung.position
+    return (), 0
+
+
+def _nearest_of(able: Sequence[tuple[Candidate, int]], load: Load, wanted: Sequence[int]) -> list[tuple[Candidate, int]]:
+    """The nearest place for each mask that is wanted, put together by place; nothing if one has none."""
     held: dict[int, tuple[Candidate, int]] = {}
-    for bits in (load.full,) if is_whole else (1 << index for index in range(len(order.lines))):
+    for bits in wanted:
         for each, mask in able:
             wider = held.get(each.node.node_id, (each, 0))[1] | bits
             if mask & bits == bits and load.fits(each, wider):
                 held[each.node.node_id] = each, wider
                 break
         else:
-            return ()
-    return tuple(_package(load, each, mask) for each, mask in held.values())
+            return []
+    return list(held.values())
 
 
 def compared(order: OrderToRoute, packages: Sequence[Package], table: RoutingTable, otherwise_fen: int) -> int:

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orders.routing.table import Fence
-
 Entry = Mapping[str, Any]
 
 
 def distance_first_fen(trace: Sequence[Entry], plan: Sequence[Entry], split_fee_fen: int) -> int | None:
-    """What the order would have cost with each line from the nearest place that could do it; the ladder does not count.
+    """What the order would have cost with each line from the nearest place that could do it, on the same rungs of the ladder.
 
     None where the trace does not tell: a place would do only some of the lines that it was priced for.
     """
@@ -30,7 +28,7 @@ def distance_first_fen(trace: Sequence[Entry], plan: Sequence[Entry], split_fee_
 
 
 def _could(entry: Entry) -> bool:
-    return "cost_fen" in entry and entry.get("fence") in (None, Fence.LADDER.value)
+    return "cost_fen" in entry and "fence" not in entry
 
 
 @dataclass(slots=True)

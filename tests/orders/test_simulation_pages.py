@@ -126,7 +126,7 @@ def entry(node: str, km: int, cost: int, *lines: int, **more: Any) -> dict[str, 
 def test_the_nearest_place_first_is_read_from_the_trace() -> None:
     near, far = entry("A", 5, 1_500, 0, 1), entry("B", 50, 900, 0, 1)
     assert distance_first_fen([far, near], [far], 600) == 1_500
-    assert distance_first_fen([far, {**near, "fence": "LADDER"}], [far], 600) == 1_500
+    assert distance_first_fen([far, {**near, "fence": "LADDER"}], [far], 600) == 900
     fenced = {"node": "A", "km": 5, "fence": "STOCK", "text": "可售库存不足"}
     assert distance_first_fen([fenced, far], [far], 600) == 900
     assert distance_first_fen([entry("A", 5, 500, 0), entry("B", 9, 700, 1)], [far], 600) == 1_800
