@@ -27,7 +27,7 @@ log = logging.getLogger("yipan.simulation")
 
 HQ_PLANNERS = frozenset({Staff.Role.ADMIN.value, Staff.Role.OPERATOR.value})
 CHUNK = 250  # orders between two checkpoints
-WORK_SECONDS = 15.0  # of one call; a longer simulation is gone on with at the next
+WORK_SECONDS = 10.0  # of one call; a longer simulation is gone on with at the next
 LEASE = timedelta(seconds=90)
 MOST_ROWS = 3 * MOST_ORDERS
 _State = Simulation.State
