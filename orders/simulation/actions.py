@@ -108,6 +108,8 @@ def work_on_simulations(*, at: datetime) -> int:
             done += _work_on(simulation_id, at, started)
         except _Overtaken:
             continue
+        except Refusal as refusal:
+            _fail(simulation_id, refusal.message, at)
         except Exception as error:
             log.exception("simulation %s failed", simulation_id)
             _fail(simulation_id, f"模拟时出错（{type(error).__name__}），请联系管理员", at)

@@ -23,7 +23,7 @@ from orders.rulesets.rules import SHANGHAI, RuleBook
 from orders.simulation import past
 from orders.simulation.models import Simulation
 from orders.simulation.rules import Due, Side, Stage, bursts
-from orders.simulation.run import Run
+from orders.simulation.run import Run, print_of
 from orders.simulation.savings import Saved, distance_first_fen
 from orders.simulation.sketch import Sketch, Spot, sketch_of
 
@@ -147,7 +147,10 @@ def simulations_to_run(at: datetime) -> list[int]:
 
 
 def run_of(simulation: Simulation) -> Run:
-    """A simulation as it stands after its last checkpoint; the same questions give the same run again."""
+    """A simulation as it stands after its last checkpoint; the same questions give the same run again.
+
+    Raises RulesChanged for a draft that was edited since the last checkpoint.
+    """
     dues = _dues(simulation)
     since = dues[0].at if dues else simulation.created_at
     until = dues[-1].at if dues else since
@@ -172,7 +175,7 @@ def run_of(simulation: Simulation) -> Run:
         for side in Side
     }
     names = {node.node_id: node.name for node in live.nodes}
-    run = Run(list(bursts(dues)), stages, opening.changes, names)
+    run = Run(list(bursts(dues)), stages, opening.changes, names, print_of(live.book, draft.book))
     run.restore(simulation.checkpoint, simulation.done)
     return run
 

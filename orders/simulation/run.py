@@ -1,13 +1,21 @@
 """A simulation under way: every side replayed group by group, counted, and able to go on from where it was. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any, NamedTuple
 
+from oms_project.refusal import Refusal
+from orders.rulesets.rules import RuleBook
 from orders.simulation.rules import Change, Due, Outcome, Side, Stage, replay
 from orders.simulation.tally import Comparison, Tally, as_json, from_json, told_places
 
 SHOWN = 200  # characters of where an order went
+
+
+class RulesChanged(Refusal):
+    """A draft was edited between two pieces of one simulation, so that they do not belong together."""
 
 
 class Difference(NamedTuple):
@@ -24,12 +32,13 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Run:
-    """All sides at the same point of time; `done` orders are behind."""
+    """All sides at the same point of time; `done` orders are behind. `books` tell by which rules."""
 
     groups: Sequence[Sequence[Due]]
     stages: Mapping[Side, Stage]
     changes: Sequence[Change]
     names: Mapping[int, str]
+    books: str = ""
     tallies: dict[str, Tally] = field(default_factory=dict)
     comparison: Comparison = field(default_factory=Comparison)
     next_group: int = 0
@@ -81,12 +90,18 @@ class Run:
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that another worker needs to go on."""
-        return {"stages": {side.value: stage.state() for side, stage in self.stages.items()}, "result": self.result()}
+        return {
+            "books": self.books,
+            "stages": {side.value: stage.state() for side, stage in self.stages.items()},
+            "result": self.result(),
+        }
 
     def restore(self, checkpoint: Mapping[str, Any], done: int) -> None:
-        """Go on after `done` orders."""
+        """Go on after `done` orders. Raises RulesChanged."""
         if not checkpoint:
             return
+        if checkpoint["books"] != self.books:
+            raise RulesChanged("规则在模拟期间被修改，请重新模拟")
         while self.done < done:
             self.done += len(self.groups[self.next_group])
             self.next_group += 1
@@ -94,3 +109,13 @@ class Run:
         for side, stage in self.stages.items():
             stage.restore(checkpoint["stages"][side.value], last)
         self.tallies, self.comparison = from_json(checkpoint["result"])
+
+
+def print_of(*books: RuleBook) -> str:
+    """The same for the same rules only, in any process."""
+    told = json.dumps([asdict(book) for book in books], sort_keys=True, default=_plain)
+    return sha256(told.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)

@@ -8,8 +8,9 @@ from django.apps import apps
 
 from inventory.ledger import actions as ledger
 from inventory.ledger.rules import NewMovement
-from inventory.models import Level
+from inventory.models import Level, Reservation, StockLock
 from inventory.reservations import actions as reservations
+from inventory.reservations import queries as reservation_queries
 from inventory.reservations.rules import Want
 from oms_project.refusal import NotFound, Refusal, Stale
 from orders.models import Simulation, SimulationDifference
@@ -122,13 +123,21 @@ def test_the_stock_is_as_it_was_when_the_first_order_came(world: World, at: date
     ]
 
 
-def test_what_a_lock_keeps_is_for_its_buyers_only_and_drawn_units_are_put_back(world: World, at: datetime) -> None:
-    StockLock = Level._meta.apps.get_model("inventory", "StockLock")
-    lock = {"lock_no": "SK1", "name": "直播", "claim": "live:L1", "sku_id": world.sofa.pk, "amount": 4, "state": "active"}
+def make_lock(world: World, at: datetime, units: int) -> None:
+    """Sofas at the dealer, kept for a livestream for days."""
+    lock = {"lock_no": "SK1", "name": "直播", "claim": "live:L1", "sku": world.sofa, "amount": units, "state": "active"}
     StockLock.objects.create(**lock, starts_at=at - 3 * DAY, ends_at=at + DAY)
+    reservations.hold(wants=[Want("SK1", world.home_node.pk, world.sofa.pk, units, kind="lock")], at=at - 2 * DAY)
+    reservation_queries.forget()
+
+
+def test_what_a_lock_keeps_is_for_its_buyers_only_and_drawn_units_are_put_back(world: World, at: datetime) -> None:
     first, place = at - DAY, (world.home_node.pk, world.sofa.pk)
-    reservations.hold(wants=[Want("SK1", *place, 4, kind="lock")], at=first - DAY)
+    make_lock(world, at, units=4)
     [order] = sell(world, first, 1, live_session="L1")
+    mine = Want(f"{order.order_no}-1", *place, 3, kind="offer", claims=("live:L1",))
+    reservations.hold(wants=[mine], at=first + timedelta(minutes=1))
+    assert Reservation.objects.get(bill=mine.bill).drawn == 3
     opening = past.opening(sku_ids=[world.sofa.pk], order_nos=[order.order_no], since=first, until=at)
     assert (opening.shelf.free[place], opening.shelf.locked, opening.shelf.locks) == (
         6,
@@ -161,7 +170,10 @@ def test_an_order_that_nobody_can_serve_is_unfilled(world: World, at: datetime) 
 def test_a_killed_worker_loses_nothing_and_the_result_is_the_same(
     world: World, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sell(world, at - DAY, 7)
+    Level.objects.update(on_hand=3)
+    make_lock(world, at, units=1)
+    sell(world, at - DAY, 6)
+    sell(world, at - DAY / 2, 1, live_session="L1")
     draft = make_draft(at, dealer_fen=900)
     straight = run(ask(world, at, ruleset_id=draft.pk, has_refusals=True), at)
     found = ask(world, at, ruleset_id=draft.pk, has_refusals=True)
@@ -193,6 +205,18 @@ def test_a_killed_worker_loses_nothing_and_the_result_is_the_same(
         simulation.work_on_simulations(at=at + timedelta(minutes=minutes))
     third.refresh_from_db()
     assert (third.state, third.result) == ("done", straight.result)
+
+
+def test_a_draft_that_is_edited_on_the_way_ends_the_simulation(
+    world: World, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sell(world, at - DAY, 5)
+    found = ask(world, at)
+    monkeypatch.setattr(simulation, "CHUNK", 2)
+    monkeypatch.setattr(simulation, "WORK_SECONDS", 0.0)
+    assert run(found, at).done == 2
+    type(found.rule_set).objects.filter(pk=found.rule_set_id).update(split_fee_fen=1)
+    assert (run(found, at).state, found.problem) == ("failed", "规则在模拟期间被修改，请重新模拟")
 
 
 def test_two_workers_do_not_do_the_same_step(world: World, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
