@@ -25,11 +25,10 @@ _LINE = re.compile(r"(\S+?)(?:(?:\s*[×*,，]\s*|\s+[xX]?\s*)([0-9]{1,4}))?")
 _TAGS = re.compile(r"[,，、\s]+")
 
 
-def set_choices(*, with_live: bool) -> list[tuple[str, str]]:
-    """The rule sets that may be asked: the one in force (under ''), every draft, and those that were."""
+def set_choices() -> list[tuple[str, str]]:
+    """Every rule set, the newest first: drafts, the one in force, and those that were."""
     words = dict(RuleSet.State.choices)
-    others = [(str(each.pk), f"{each}（{words[each.state]}）") for each in rulesets.history() if each.state != "published"]
-    return [(LIVE, "现行规则"), *others] if with_live else others
+    return [(str(each.pk), f"{each}（{words[each.state]}）") for each in rulesets.history()]
 
 
 def lines_of(text: str) -> list[Asked]:
@@ -78,7 +77,7 @@ class TrialForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["rule_set"]
-        choice.choices = set_choices(with_live=True)
+        choice.choices = [(LIVE, "现行规则"), *set_choices()]
 
     def clean_lines(self) -> list[Asked]:
         return lines_of(self.cleaned_data["lines"])
@@ -102,7 +101,10 @@ class SimulationForm(forms.Form):
     """Past orders or a file, and the set to try them on."""
 
     name = forms.CharField(label="名称", required=False, max_length=60, widget=UnfoldAdminTextInputWidget())
-    rule_set = forms.ChoiceField(label="对比规则", widget=UnfoldAdminSelectWidget, error_messages={"required": "请选择对比规则"})
+    rule_set = forms.ChoiceField(
+        label="对比规则", widget=UnfoldAdminSelectWidget, error_messages={"required": "请选择对比规则"},
+        help_text="选生效中的，只看现行规则比就近、比先到先得省多少",
+    )  # fmt: skip
     since = forms.DateTimeField(
         label="订单起", required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"})
     )
@@ -133,7 +135,7 @@ class SimulationForm(forms.Form):
         super().__init__(*args, **kwargs)
         rule_set: Any = self.fields["rule_set"]
         channel: Any = self.fields["channel"]
-        rule_set.choices = set_choices(with_live=False)
+        rule_set.choices = set_choices()
         channel.choices = [("", "全部渠道"), *ChannelAccount.Channel.choices]
 
     def clean_file(self) -> Any:

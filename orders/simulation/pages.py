@@ -12,7 +12,7 @@ from orders.simulation import queries
 from orders.simulation.models import Simulation
 from orders.simulation.rules import Side
 from orders.simulation.savings import Saved
-from orders.simulation.tally import OURS, SPLIT, Tally, from_json, headline, percent, rounded, signed
+from orders.simulation.tally import OURS, SPLIT, Tally, from_json, headline, percent, rounded, saved, signed
 
 SIDES = {Side.DRAFT: "对比规则", Side.LIVE: "现行规则", Side.NEAREST: "就近优先", Side.FIRST_COME: "先到先得（逐单最优）"}
 MOST_DEALERS = 100
@@ -54,10 +54,13 @@ def shown_simulation(simulation: Simulation) -> dict[str, Any]:
     }
     if simulation.state != Simulation.State.DONE:
         return shown
-    tallies, comparison = from_json(simulation.result)
+    tallies, comparisons = from_json(simulation.result)
+    comparison = comparisons[Side.DRAFT]
+    others = [saved(comparisons[side], SIDES[side]) for side in (Side.NEAREST, Side.FIRST_COME)]
     names = {str(pk): name for pk, name in Dealer.objects.values_list("id", "name")}
     return shown | {
         "headline": headline(total, comparison),
+        "saved": f"现行规则{'，'.join(others)}",
         "moved": comparison.moved,
         "figures": _table("指标", tallies, lambda tally: [told(tally) for _, told in _FIGURES], [name for name, _ in _FIGURES]),
         "parts": _parts(tallies),
@@ -154,9 +157,9 @@ def shown_savings(found: Mapping[tuple[date, str], Saved]) -> dict[str, Any]:
     return {"told": f"{told}{mean}", "left_out": left, "table": {"headers": SAVED, "rows": rows}}
 
 
-def _saved(saved: Saved) -> list[str]:
-    amounts = (saved.cost_fen, saved.nearest_fen, saved.saved_fen, rounded(saved.saved_fen, saved.compared))
-    return [str(saved.orders), str(saved.compared), str(saved.moved), *map(_plain, amounts)]
+def _saved(day: Saved) -> list[str]:
+    amounts = (day.cost_fen, day.nearest_fen, day.saved_fen, rounded(day.saved_fen, day.compared))
+    return [str(day.orders), str(day.compared), str(day.moved), *map(_plain, amounts)]
 
 
 def _plain(fen: int) -> str:

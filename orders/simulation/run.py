@@ -40,7 +40,7 @@ class Run:
     names: Mapping[int, str]
     books: str = ""
     tallies: dict[str, Tally] = field(default_factory=dict)
-    comparison: Comparison = field(default_factory=Comparison)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
     next_group: int = 0
     done: int = 0
 
@@ -67,9 +67,11 @@ class Run:
             for due, outcome in zip(group, outcomes, strict=True):
                 tally.add(due.order, outcome)
         moved = []
-        for number, (due, live, draft) in enumerate(zip(group, found[Side.LIVE], found[Side.DRAFT], strict=True), start=1):
-            if self.comparison.add(live, draft):
-                moved.append(self._difference(self.done + number, due, live, draft))
+        for side in (Side.DRAFT, Side.NEAREST, Side.FIRST_COME):
+            comparison = self.comparisons.setdefault(side.value, Comparison())
+            for number, (due, live, other) in enumerate(zip(group, found[Side.LIVE], found[side], strict=True), start=1):
+                if comparison.add(live, other) and side is Side.DRAFT:
+                    moved.append(self._difference(self.done + number, due, live, other))
         self.next_group += 1
         self.done += len(group)
         return moved
@@ -86,7 +88,7 @@ class Run:
         )
 
     def result(self) -> dict[str, Any]:
-        return as_json(self.tallies, self.comparison)
+        return as_json(self.tallies, self.comparisons)
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that another worker needs to go on."""
@@ -108,7 +110,7 @@ class Run:
         last = self.groups[self.next_group - 1][0].at
         for side, stage in self.stages.items():
             stage.restore(checkpoint["stages"][side.value], last)
-        self.tallies, self.comparison = from_json(checkpoint["result"])
+        self.tallies, self.comparisons = from_json(checkpoint["result"])
 
 
 def print_of(*books: RuleBook) -> str:

@@ -58,28 +58,32 @@ def _add(counts: dict[str, list[int]], key: str, *values: int) -> None:
 
 @dataclass(slots=True)
 class Comparison:
-    """Draft against the rules in force: how many orders go elsewhere, and what it means for those both can serve."""
+    """A side against the rules in force: how many orders go elsewhere, and what it means for those both can serve."""
 
     moved: int = 0
     both: int = 0
     more_fen: int = 0
 
-    def add(self, live: Outcome, draft: Outcome) -> bool:
+    def add(self, live: Outcome, other: Outcome) -> bool:
         """Count an order; True when it goes elsewhere."""
-        if live.is_filled and draft.is_filled:
+        if live.is_filled and other.is_filled:
             self.both += 1
-            self.more_fen += draft.compared_fen - live.compared_fen
-        is_moved = live.places != draft.places
+            self.more_fen += other.compared_fen - live.compared_fen
+        is_moved = live.places != other.places
         self.moved += is_moved
         return is_moved
 
 
-def as_json(tallies: Mapping[str, Tally], comparison: Comparison) -> dict[str, Any]:
-    return {"sides": {side: asdict(tally) for side, tally in tallies.items()}, "comparison": asdict(comparison)}
+def as_json(tallies: Mapping[str, Tally], comparisons: Mapping[str, Comparison]) -> dict[str, Any]:
+    return {
+        "sides": {side: asdict(tally) for side, tally in tallies.items()},
+        "comparisons": {side: asdict(comparison) for side, comparison in comparisons.items()},
+    }
 
 
-def from_json(told: Mapping[str, Any]) -> tuple[dict[str, Tally], Comparison]:
-    return {side: Tally(**some) for side, some in told["sides"].items()}, Comparison(**told["comparison"])
+def from_json(told: Mapping[str, Any]) -> tuple[dict[str, Tally], dict[str, Comparison]]:
+    comparisons = {side: Comparison(**some) for side, some in told["comparisons"].items()}
+    return {side: Tally(**some) for side, some in told["sides"].items()}, comparisons
 
 
 def headline(total: int, comparison: Comparison) -> str:
@@ -88,6 +92,12 @@ def headline(total: int, comparison: Comparison) -> str:
     if not comparison.both:
         return f"{told}，没有两边都能派出的订单可比"
     return f"{told}，平均每单 {signed(rounded(comparison.more_fen, comparison.both))}"
+
+
+def saved(comparison: Comparison, whom: str) -> str:
+    """What the rules in force save against another side, per order that both can serve."""
+    mean = rounded(comparison.more_fen, comparison.both)
+    return f"比{whom}平均每单{'多花' if mean < 0 else '省'} {yuan(abs(mean))}（{comparison.both:,} 单可比）"
 
 
 def rounded(fen: int, count: int) -> int:

@@ -58,7 +58,7 @@ def main(orders: int = 4_000, nodes: int = 300, burst: int = 1) -> None:
         saving = time.process_time()
         run.checkpoint()
         kept += time.process_time() - saving
-    print(f"whole run    {time.process_time() - began:6.1f} s, of it checkpoints {kept:.1f} s; {run.comparison}")
+    print(f"whole run    {time.process_time() - began:6.1f} s, of it checkpoints {kept:.1f} s; {run.comparisons['draft']}")
     for side, tally in run.tallies.items():
         mean = tally.cost_fen / max(1, tally.filled)
         print(f"{side:<12} filled {tally.filled}, packages {tally.packages}, on time {tally.on_time}, {mean:.0f} fen per order")

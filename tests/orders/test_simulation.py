@@ -58,7 +58,7 @@ def test_the_same_rules_move_nothing(world: World, at: datetime) -> None:
     sell(world, at - DAY, 3)
     found = run(ask(world, at), at)
     assert (found.state, found.done, found.total, found.checkpoint) == ("done", 3, 3, {})
-    assert found.result["comparison"] == {"moved": 0, "both": 3, "more_fen": 0}
+    assert found.result["comparisons"]["draft"] == {"moved": 0, "both": 3, "more_fen": 0}
     for name in ("draft", "live", "nearest", "first_come"):
         told = side(found, name)
         assert (told["orders"], told["filled"], told["packages"], told["unfilled"]) == (3, 3, 3, 0), name
@@ -76,10 +76,10 @@ def test_a_draft_that_prefers_hq_moves_orders_and_both_are_priced_by_the_rules_i
     difference = SimulationDifference.objects.get()
     assert (difference.order_no, difference.before) == (order.order_no, "经销商仓N-D001")
     assert difference.after == "总部仓N-HQ"
-    assert found.result["comparison"]["moved"] == 1
+    assert found.result["comparisons"]["draft"]["moved"] == 1
     assert difference.before_fen is not None
     assert difference.after_fen is not None
-    assert found.result["comparison"]["more_fen"] == difference.after_fen - difference.before_fen
+    assert found.result["comparisons"]["draft"]["more_fen"] == difference.after_fen - difference.before_fen
     assert side(found, "live")["compared_fen"] == side(found, "live")["cost_fen"] == difference.before_fen
 
 

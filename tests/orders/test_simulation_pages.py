@@ -15,7 +15,7 @@ from orders.models import RoutingDecision, Simulation, SimulationDifference
 from orders.simulation import actions as simulation
 from orders.simulation import pages
 from orders.simulation.savings import Saved, distance_first_fen
-from orders.simulation.tally import Comparison, headline, percent, rounded
+from orders.simulation.tally import Comparison, headline, percent, rounded, saved
 from tests.make import make_order, make_staff
 from tests.orders.dispatch_world import World
 from tests.orders.simulation_world import make_days, make_draft, sell
@@ -53,7 +53,16 @@ def test_a_simulation_is_begun_from_the_form_and_its_page_tells_how_far_it_is(wo
     assert 'http-equiv="refresh"' in answer.text
     simulation.work_on_simulations(at=at)
     page = client.get(reverse("admin:orders_simulation_change", args=[found.pk])).text
-    for words in ("2 单中有 0 单改派，平均每单 0.00 元", "对比规则", "就近优先", "先到先得", "按时率", "华南经销商", "江苏省"):
+    for words in (
+        "2 单中有 0 单改派，平均每单 0.00 元",
+        "比就近优先平均每单省 0.00 元（2 单可比）",
+        "对比规则",
+        "就近优先",
+        "先到先得",
+        "按时率",
+        "华南经销商",
+        "江苏省",
+    ):
         assert words in page, words
     assert 'http-equiv="refresh"' not in page
 
@@ -169,6 +178,7 @@ def test_figures_are_rounded_half_away_from_zero_and_the_headline_says_it_in_one
     assert headline(4_000, Comparison(312, 4_000, 480_000)) == "4,000 单中有 312 单改派，平均每单 +1.20 元"
     assert headline(4_000, Comparison(312, 4_000, -480_000)) == "4,000 单中有 312 单改派，平均每单 -1.20 元"
     assert headline(2, Comparison(0, 0, 0)) == "2 单中有 0 单改派，没有两边都能派出的订单可比"
-    saved = Saved()
-    saved.add(100, None)
-    assert (saved.orders, saved.compared, saved.saved_fen) == (1, 0, 0)
+    assert saved(Comparison(5, 10, -55), "就近优先") == "比就近优先平均每单多花 0.06 元（10 单可比）"
+    day = Saved()
+    day.add(100, None)
+    assert (day.orders, day.compared, day.saved_fen) == (1, 0, 0)
