@@ -17,7 +17,8 @@ from orders.dispatch.rules import decide_whole, next_rung
 from orders.lifecycle.rules import OrderToRoute
 from orders.routing.batch import QUICK, route_batch
 from orders.routing.market import OpenOrder
-from orders.routing.plans import Extras, Load, Stock, units_of
+from orders.routing.partition import indexes_of
+from orders.routing.plans import Extras, Load, Stock, kept_together, units_of
 from orders.routing.rules import Decision, Package, RoutingTable, Rung, decide, decided_as
 from orders.routing.table import NO_TEMPLATE, Candidate, risk_fen
 from orders.rulesets.rules import SHANGHAI
@@ -357,17 +358,20 @@ def nearest(
 ) -> tuple[tuple[Package, ...], int]:
     """How shops route without an objective: each line from the nearest place that has it, on the first rung that has all.
 
-    Returns the packages (none if a line is nowhere) and the rung. is_whole: all lines from one place.
+    What must stay together does, and what takes no stock goes along. Returns the packages (none if a
+    line is nowhere) and the rung. is_whole: all lines from one place.
     """
+    terms = table.terms_for(order)
     open_to = [
         each
-        for each in table.considered(order.division_code, order.channel, table.terms_for(order))
+        for each in table.considered(order.division_code, order.channel, terms)
         if each.fence is None and each.node.dealer_id not in refused and remaining.get(each.node.dealer_id or 0, 1) > 0
     ]
     open_to.sort(key=lambda each: (each.km, each.node.node_id))
-    load = _load(order, table, stock)
+    load = _load(order, table, stock, kept_together(order.lines, terms))
     able = [(each, load.full ^ load.missing(each)[0]) for each in open_to]
-    wanted = [load.full] if is_whole else [1 << index for index in range(len(order.lines))]
+    counted_first = sorted(range(len(load.units)), key=lambda unit: not load.needs[unit])
+    wanted = [load.full] if is_whole else [1 << unit for unit in counted_first]
     targets: set[str] = set()
     for rung in ladder:
         if rung.target not in targets:
@@ -381,7 +385,8 @@ def _nearest_of(able: Sequence[tuple[Candidate, int]], load: Load, wanted: Seque
     """The nearest place for each mask that is wanted, put together by place; nothing if one has none."""
     held: dict[int, tuple[Candidate, int]] = {}
     for bits in wanted:
-        for each, mask in able:
+        goes_along = not any(load.needs[unit] for unit in indexes_of(bits))
+        for each, mask in sorted(able, key=lambda one: one[0].node.node_id not in held) if goes_along and held else able:
             wider = held.get(each.node.node_id, (each, 0))[1] | bits
             if mask & bits == bits and load.fits(each, wider):
                 held[each.node.node_id] = each, wider
@@ -405,8 +410,8 @@ def compared(order: OrderToRoute, packages: Sequence[Package], table: RoutingTab
     return total
 
 
-def _load(order: OrderToRoute, table: RoutingTable, stock: Stock) -> Load:
-    return Load(order.lines, units_of(len(order.lines), ()), stock, Extras(ageing=table.ageing), 0)
+def _load(order: OrderToRoute, table: RoutingTable, stock: Stock, together: Sequence[Sequence[int]] = ()) -> Load:
+    return Load(order.lines, units_of(len(order.lines), together), stock, Extras(ageing=table.ageing), 0)
 
 
 def _package(load: Load, candidate: Candidate, mask: int) -> Package:
