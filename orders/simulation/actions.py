@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from dealers.models import Staff
@@ -90,13 +90,12 @@ def _queue(name: str, ruleset_id: int, staff: Staff, at: datetime, **asked: Any)
 
 @transaction.atomic
 def cancel(*, simulation_id: int, staff: Staff, at: datetime) -> None:
-    """Call a simulation off. Raises NotFound, and Stale when it has ended already."""
-    found = Simulation.objects.filter(pk=simulation_id).first()
-    if found is None or staff.role not in HQ_PLANNERS:
+    """Call a simulation off, whatever its worker is doing. Raises NotFound, and Stale when it has ended already."""
+    if staff.role not in HQ_PLANNERS or not Simulation.objects.filter(pk=simulation_id).exists():
         raise NotFound
     ends: dict[str, Any] = {"state": _State.CANCELLED, "finished_at": at, "leased_until": None, "checkpoint": {}}
-    still = Simulation.objects.filter(pk=simulation_id, version=found.version, state__in=queries.UNDER_WAY)
-    if not still.update(version=found.version + 1, **ends):
+    still = Simulation.objects.filter(pk=simulation_id, state__in=queries.UNDER_WAY)
+    if not still.update(version=F("version") + 1, **ends):
         raise Stale
 
 
@@ -106,8 +105,10 @@ def work_on_simulations(*, at: datetime) -> int:
     for simulation_id in queries.simulations_to_run(at):
         try:
             done += _work_on(simulation_id, at, started)
-        except _Overtaken:
+        except (_Overtaken, Simulation.DoesNotExist):
             continue
+        except (OperationalError, InterfaceError):
+            raise
         except Refusal as refusal:
             _fail(simulation_id, refusal.message, at)
         except Exception as error:

@@ -234,11 +234,21 @@ def test_two_workers_do_not_do_the_same_step(world: World, at: datetime, monkeyp
     assert (found.state, found.done, found.result) == ("running", 0, {})
 
 
-def test_one_that_is_called_off_stops_and_stays_so(world: World, at: datetime) -> None:
+def test_one_that_is_called_off_stops_and_stays_so(world: World, at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     sell(world, at - DAY, 2)
     found = ask(world, at)
-    simulation.cancel(simulation_id=found.pk, staff=world.operator, at=at)
+    before = queries.run_of
+
+    def called_off(seen: Simulation) -> Any:
+        simulation.cancel(simulation_id=seen.pk, staff=world.operator, at=at)
+        return before(seen)
+
+    monkeypatch.setattr(queries, "run_of", called_off)
     assert run(found, at).state == "cancelled"
+    assert (found.done, found.result, simulation.work_on_simulations(at=at)) == (0, {}, 0)
+    for staff in (world.owner, make_staff(role="finance")):
+        with pytest.raises(NotFound):
+            simulation.cancel(simulation_id=found.pk, staff=staff, at=at)
     with pytest.raises(Stale):
         simulation.cancel(simulation_id=found.pk, staff=world.operator, at=at)
 
