@@ -2,10 +2,21 @@
 
 from inventory.exchange.models import StockFile, StockFileRow
 from inventory.items.models import Sku
-from inventory.ledger.models import Incoming, Level, Movement, Node, NodeGroup, Ownership, StockRepair, StockRule
+from inventory.ledger.models import (
+    Incoming,
+    Level,
+    Movement,
+    Node,
+    NodeGroup,
+    Ownership,
+    StockCheck,
+    StockDrift,
+    StockRepair,
+    StockRule,
+)
 from inventory.partners.models import ApiKey
 from inventory.pool.models import Pool, PoolCount, PoolTotal, PublishedShop, PublishedStock, PublishRule
-from inventory.replenishment.models import Transfer, TransferLine
+from inventory.replenishment.models import StockNeed, Transfer, TransferLine
 from inventory.reservations.models import Reservation, StockLock
 
 __all__ = [
@@ -24,9 +35,12 @@ __all__ = [
     "PublishedStock",
     "Reservation",
     "Sku",
+    "StockCheck",
+    "StockDrift",
     "StockFile",
     "StockFileRow",
     "StockLock",
+    "StockNeed",
     "StockRepair",
     "StockRule",
     "Transfer",

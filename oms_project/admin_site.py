@@ -16,6 +16,8 @@ from django.utils.timezone import localtime
 from dealers.models import Staff
 from dealers.settlement import queries as settlement
 from inventory.ledger import queries as ledger
+from inventory.models import StockCheck
+from inventory.replenishment import queries as replenishment
 from oms_project.money import yuan
 from orders.desk import queries as desk
 from orders.models import OrderHold
@@ -38,7 +40,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "订单",
         (
-            Page("orders", "order", "订单", "receipt_long", ("unroutable",)),
+            Page("orders", "order", "订单", "receipt_long"),
+            Page("orders", "strandedorder", "无法派单", "wrong_location", ("unroutable",)),
             Page("orders", "orderhold", "审单挂起", "front_hand", ("held",)),
             Page("orders", "product", "商品与组合", "inventory_2"),
             Page("orders", "channelaccount", "渠道店铺", "storefront"),
@@ -51,6 +54,9 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("orders", "offer", "派单要约", "notifications_active", ("offers",), "info", "?state__exact=pending"),
             Page("orders", "routingdecision", "路由决策", "alt_route"),
             Page("orders", "ruleset", "路由规则", "rule_settings"),
+            Page("orders", "rebalancepass", "统筹调整", "swap_calls"),
+            Page("orders", "forecast", "稀缺价预测", "query_stats"),
+            Page("orders", "forecastprice", "稀缺价", "sell"),
             Page("orders", "ladderpolicy", "派单阶梯", "stairs"),
             Page("orders", "simulation", "试算与模拟", "science"),
             Page("orders", "simulationdifference", "模拟差异", "difference"),
@@ -98,6 +104,7 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
         "经销商",
         (
             Page("dealers", "dealer", "经销商", "handshake"),
+            Page("dealers", "dayload", "每日接单量", "calendar_month"),
             Page("dealers", "staff", "人员", "badge"),
             Page("dealers", "division", "行政区划", "map"),
             Page("dealers", "township", "乡镇街道", "signpost"),
@@ -148,7 +155,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["today"] = {"orders": today.orders, "paid": yuan(today.paid_fen), "cancelled": today.cancelled}
     context["is_operator"], context["is_bookkeeper"] = staff.role in _OPERATORS, staff.role in _BOOKKEEPERS
     if context["is_operator"]:
-        context |= {"queues": _queues(at), "closing": _closing(at), "reasons": _reasons(at), "alarms": _alarms()}
+        context |= {"queues": _queues(at), "closing": _closing(at), "reasons": _reasons(at)}
+        context |= {"troubles": _troubles(at), "alarms": _alarms()}
     if context["is_bookkeeper"]:
         context["statements"] = _statements(staff)
     return context
@@ -172,10 +180,32 @@ def _closing(at: datetime) -> dict[str, Any]:
     return {"headers": ["经销商", "货物", "收入", "剩余"], "rows": rows}
 
 
+def _troubles(at: datetime) -> dict[str, Any]:
+    """What is wrong with stock, each with the list of it."""
+    counts, checked_at = desk.stock_alarms(at), ledger.last_check(StockCheck.Name.DRIFT).checked_at
+    checked = f"检查于 {localtime(checked_at):%m-%d %H:%M}" if checked_at else "尚未检查"
+    lists = (
+        ("over", "发布数高于可售", "publishedstock_changelist", "?over=1", "店铺可能卖出交不了的货"),
+        ("stale", "经销商库存过期", "level_changelist", "?stale=dealer", "超时未上报，已停止售卖"),
+        ("drift", "对账差异", "level_drift", "", checked),
+        ("transfers", "调拨逾期或短少", "transfer_changelist", "?trouble=any", "逾期未到，或近 7 天收货短少"),
+        ("locks", "锁库未锁足", "stocklock_changelist", "?unfilled=1", "可用库存不够，到货后自动补锁"),
+    )
+    rows = [
+        [_link(reverse(f"admin:inventory_{page}") + asked, words), _capped(counts[name]), why]
+        for name, words, page, asked, why in lists
+    ]
+    return {"headers": ["异常", "数量", "说明"], "rows": rows}
+
+
+def _capped(count: int) -> str:
+    return f"{count}+" if count >= desk.MOST_ALARMS else str(count)
+
+
 def _alarms() -> dict[str, Any]:
     rows = [
         [level.node, level.sku_code, level.on_hand, level.held, level.safety_stock, level.sellable]
-        for level in ledger.stock_alarms(limit=ROWS)
+        for level in replenishment.low_stock(limit=ROWS)
     ]
     return {"headers": ["仓库", "SKU", "在库", "预占", "安全", "可售"], "rows": rows}
 
@@ -204,11 +234,12 @@ def _queues(at: datetime) -> list[dict[str, Any]]:
     """The queues a person works off, with their lists and the wait of the oldest."""
     waiting = desk.waiting_orders()
     holds, orders = reverse("admin:orders_orderhold_changelist"), reverse("admin:orders_order_changelist")
-    works = reverse("admin:orders_fulfillmentorder_changelist")
+    works, stranded = reverse("admin:orders_fulfillmentorder_changelist"), reverse("admin:orders_strandedorder_changelist")
     rows = [
         ("待审核", waiting.get("held", desk.EMPTY), holds),
         ("待派单", waiting.get("placed", desk.EMPTY), f"{orders}?state__exact=placed"),
-        ("无法派单", waiting.get("unroutable", desk.EMPTY), f"{orders}?state__exact=unroutable"),
+        ("无法派单", waiting.get("unroutable", desk.EMPTY), stranded),
+        ("已取消待退款", desk.refunds_due(), f"{stranded}?queue=refund"),
         ("待人工", desk.stuck_works(), f"{works}?state__exact=stuck"),
         ("停放的平台消息", desk.parked_messages(), reverse("admin:orders_sourcemessage_changelist") + "?outcome__exact=parked"),
         ("死信", desk.dead_letters(), reverse("admin:journal_delivery_changelist") + "?parked_at__isempty=0"),

@@ -376,6 +376,38 @@ class RoutingChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RetryDue(Event):
+    """Orders that nobody could serve are to be tried again, from a place in their queue on, the oldest first.
+
+    Empty `node_ids` are all places, empty `sku_ids` all goods. `after_at` (ISO time) and `after_id`
+    say up to which order it is done; empty at the beginning.
+    """
+
+    name: ClassVar[str] = "order.retry_due"
+    node_ids: list[int] = field(default_factory=list)
+    sku_ids: list[int] = field(default_factory=list)
+    after_at: str = ""
+    after_id: int = 0
+
+    @property
+    def subject(self) -> str:
+        return "queue:unroutable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CapacityFreed(Event):
+    """A dealer that was full may get work again: given_back, new_day or raised."""
+
+    name: ClassVar[str] = "capacity.freed"
+    dealer_id: int
+    why: str
+
+    @property
+    def subject(self) -> str:
+        return f"dealer:{self.dealer_id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StatementReady(Event):
     """A dealer's statement was drawn up for a period."""
 

@@ -152,6 +152,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 
 REDIS_URL = env.str("REDIS_URL", default="")
+REBALANCE_LEAST_FEN = env.int("YIPAN_REBALANCE_LEAST_FEN", default=300)  # saved for each offer that is taken back
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     raise _refuse("REDIS_URL", "must start with redis://, rediss:// or unix://")
 CACHES: dict[str, dict[str, Any]] = {

@@ -4,8 +4,9 @@ from orders.catalogue.models import Product, ProductPart
 from orders.dispatch.models import LadderPolicy, LadderStep
 from orders.fulfilment.models import Appointment, Parcel, RedeemCode
 from orders.intake.models import ChannelAccount, SourceMessage
-from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund, StrandedOrder
 from orders.offers.models import Offer
+from orders.rebalance.models import RebalancePass
 from orders.receivers.models import ReceiverReveal
 from orders.routing.models import RoutingDecision
 from orders.rulesets.models import (
@@ -19,6 +20,7 @@ from orders.rulesets.models import (
     RuleSet,
     ShipCalendar,
 )
+from orders.scarcity.models import Forecast, ForecastPrice
 from orders.simulation.models import Simulation, SimulationDifference
 from orders.work.models import FulfillmentLine, FulfillmentOrder
 
@@ -26,6 +28,8 @@ __all__ = [
     "AgeingCredit",
     "Appointment",
     "ChannelAccount",
+    "Forecast",
+    "ForecastPrice",
     "DealerQuota",
     "FreightRate",
     "FulfillmentLine",
@@ -42,6 +46,7 @@ __all__ = [
     "Parcel",
     "Product",
     "ProductPart",
+    "RebalancePass",
     "PromiseClass",
     "ReceiverReveal",
     "RedeemCode",
@@ -52,4 +57,5 @@ __all__ = [
     "Simulation",
     "SimulationDifference",
     "SourceMessage",
+    "StrandedOrder",
 ]

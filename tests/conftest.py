@@ -17,6 +17,7 @@ from orders.dispatch import queries as dispatch
 from orders.intake import queries as intake
 from orders.live import queries as live
 from orders.routing import queries as routing
+from orders.scarcity import queries as scarcity
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)  # 12:00 in Shanghai, a Wednesday
 
@@ -76,5 +77,5 @@ def _fresh_caches() -> Iterator[None]:
 
 def _forget() -> None:
     cache.clear()
-    for room in (settlement, catalogue, dispatch, intake, live, reservations, routing):
+    for room in (settlement, catalogue, dispatch, intake, live, reservations, routing, scarcity):
         room.forget()

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bots.models import CardMessage, ChatIdentity, ChatMessage, InboundEvent, SocketTicket
-from dealers.models import Dealer, Division, DivisionEdition, SplitRule, Staff, Township, WorkRefund
+from dealers.models import DayLoad, Dealer, Division, DivisionEdition, SplitRule, Staff, Township, WorkRefund
 from dealers.settlement import actions as settlement
 from dealers.settlement.rules import NewEntry, NewLine
 from inventory.ledger.models import Movement
@@ -30,6 +30,8 @@ from oms_project.journal.models import Delivery, Entry
 from orders.models import (
     Appointment,
     ChannelAccount,
+    Forecast,
+    ForecastPrice,
     FulfillmentOrder,
     LadderPolicy,
     LadderStep,
@@ -38,6 +40,7 @@ from orders.models import (
     Parcel,
     Product,
     ProductPart,
+    RebalancePass,
     ReceiverReveal,
     RedeemCode,
     Refund,
@@ -46,6 +49,7 @@ from orders.models import (
     Simulation,
     SimulationDifference,
     SourceMessage,
+    StrandedOrder,
 )
 from tests import make
 from tests.orders import rulesets_world
@@ -55,6 +59,7 @@ def fill(rows: int, at: datetime) -> None:
     """Some rows of everything; no two rows share an owner, so that a list that asks per row is found out."""
     for n in range(rows):
         dealer = make.make_dealer(f"FULL{n:03d}")
+        DayLoad.objects.create(dealer=dealer, day=at.date(), taken=1, allowed=200)
         staff, sku = make.make_staff(dealer), make.make_sku(f"FULL-{n:03d}")
         node = make.make_node(dealer)
         level = make.make_level(node, sku, on_hand=1, safety_stock=3)
@@ -108,6 +113,7 @@ def _pool(n: int, dealer: Dealer, node: Node, sku: Sku, at: datetime) -> None:
 def _order(n: int, order: Order, sku: Sku, staff: Staff, at: datetime) -> None:
     OrderHold.objects.create(order=order, reason="address", detail="缺少区县", opened_at=at)
     OrderHold.objects.create(order=order, reason="remark", opened_at=at, released_at=at, released_by=staff)
+    StrandedOrder.objects.create(order=order, since=at, tried_at=at, reasons=["可售库存不足 ×3"])
     Refund.objects.create(order=order, refund_key=f"full-{n}", amount_fen=100, refunded_at=at)
     ReceiverReveal.objects.create(order=order, staff=staff, door="admin", revealed_at=at)
     product = Product.objects.create(code=f"FULL-P{n}", name=f"组合{n}")
@@ -124,6 +130,9 @@ def _work(n: int, work: FulfillmentOrder, staff: Staff, at: datetime) -> None:
     Parcel.objects.create(work=work, carrier="self", tracking_no=f"T{n}", shipped_at=at, shipped_by=staff)
     Appointment.objects.create(work=work, visit_from=at, visit_to=at + timedelta(hours=2), installer=staff, made_at=at)
     RedeemCode.objects.create(work=work, code="123456", made_at=at)
+    forecast = Forecast.objects.create(orders=9, made_at=at, expires_at=at, actor="test")
+    ForecastPrice.objects.create(forecast=forecast, dealer=work.dealer, fen=1234)
+    RebalancePass.objects.create(started_at=at, is_running=False, looked=9, moved=2, saved_fen=1234)
     RoutingDecision.objects.create(
         order=work.order,
         policy="默认 v1",

@@ -30,7 +30,14 @@ FLOORS = {
     "oms_project.parsing": -1,
 }
 ROOMS = {  # from the ground up; rooms on one step do not know each other
-    "dealers": [{"divisions"}, {"directory"}, {"settlement", "insights"}, {"management"}],
+    "dealers": [
+        {"divisions"},
+        {"directory"},
+        {"capacity", "acceptance"},
+        {"settlement", "insights"},
+        {"desk"},
+        {"management"},
+    ],
     "inventory": [
         {"items"},
         {"ledger"},
@@ -47,9 +54,9 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"intake", "review", "work"},
         {"rulesets"},
         {"receivers", "routing"},
-        {"offers"},
+        {"offers", "scarcity"},
         {"dispatch"},
-        {"placing", "promise"},
+        {"placing", "promise", "rebalance", "forecast", "stranded"},
         {"fulfilment", "simulation"},
         {"live"},
         {"desk"},

@@ -17,6 +17,7 @@ from bots.miniapp.auth import issue_token
 from bots.miniapp.door import ANSWERING, ASKING, COUNTING, EVERYBODY, PAGED, WORKING, Door
 from bots.miniapp.problems import StaleRecord
 from bots.transports.wechat import openid_for
+from dealers.capacity import queries as capacity
 from dealers.directory import actions as directory_actions
 from dealers.directory import queries as directory
 from dealers.directory.login import check_credentials
@@ -60,6 +61,14 @@ class Me(Door):
     @extend_schema(responses=shapes.StaffRecord, summary="我是谁")
     def get(self, request: Request) -> Response:
         return self.show(shapes.StaffRecord, self.staff)
+
+
+class MyDay(Door):
+    roles = ASKING
+
+    @extend_schema(responses=shapes.DayRecord, summary="今日接单量与余量")
+    def get(self, request: Request) -> Response:
+        return self.show(shapes.DayRecord, capacity.own_day(staff=self.staff, at=timezone.now()))
 
 
 class BindWeChat(Door):

@@ -64,6 +64,17 @@ class StaffRecord(serializers.Serializer[Staff]):
     dealer = serializers.CharField(source="dealer.name", default=None, allow_null=True)
 
 
+class DayRecord(serializers.Serializer[Any]):
+    """How much work the dealer may get today: its capacity and what earlier days left over."""
+
+    day = serializers.DateField()
+    capacity = serializers.IntegerField()
+    carried = serializers.IntegerField()
+    allowed = serializers.IntegerField()
+    taken = serializers.IntegerField()
+    left = serializers.IntegerField()
+
+
 class WhyNotRecord(serializers.Serializer[Any]):
     decided_at = serializers.DateTimeField()
     round = serializers.IntegerField(help_text="第几轮派单")

@@ -12,6 +12,7 @@ urlpatterns = [
     path("login/wechat", api.WeChatLogin.as_view()),
     path("logout", api.Logout.as_view()),
     path("me", api.Me.as_view()),
+    path("me/day", api.MyDay.as_view()),
     path("me/wechat", api.BindWeChat.as_view()),
     path("socket-ticket", api.SocketTicket.as_view()),
     path("offers", api.Offers.as_view()),

@@ -1,36 +1,17 @@
-"""Dealers, their areas and people, in Chinese."""
+"""People, in Chinese; a dealer's own page is the desk's."""
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from dealers.directory import actions as directory
-from dealers.directory.models import Dealer, ServiceArea, Skill, Staff
+from dealers.directory.models import Staff
 
 admin.site.unregister(Group)
-
-
-class SkillInline(TabularInline):
-    model = Skill
-    extra = 0
-
-
-class ServiceAreaInline(TabularInline):
-    model = ServiceArea
-    extra = 0
-
-
-@admin.register(Dealer)
-class DealerAdmin(ModelAdmin):
-    list_display = ("code", "name", "tier", "division_code", "is_active", "is_paused", "accepted_count", "refused_count")
-    list_filter = ("tier", "is_active", "is_paused")
-    search_fields = ("code", "name")
-    readonly_fields = ("accepted_count", "refused_count")
-    inlines = (SkillInline, ServiceAreaInline)
 
 
 class StaffForm(forms.ModelForm):

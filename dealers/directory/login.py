@@ -26,13 +26,14 @@ MAX_WRONG = {"phone": 5, "address": 30}
 ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "operator": (
         "orders.view_*", "orders.change_order", "orders.change_orderhold", "orders.change_fulfillmentorder",
-        "orders.change_offer", "orders.change_sourcemessage", "journal.view_*", "bots.view_*",
+        "orders.change_offer", "orders.change_sourcemessage", "orders.change_forecast", "orders.change_strandedorder",
+        "journal.view_*", "bots.view_*",
         "orders.add_simulation", "orders.change_simulation",
         "inventory.view_[!a]*", "inventory.change_level", "inventory.*_stocklock", "inventory.add_transfer",
         "inventory.change_transfer", "inventory.add_stockfile", "inventory.change_stockfile", "inventory.add_incoming",
         "inventory.change_incoming",
         "dealers.view_dealer", "dealers.view_division*", "dealers.view_township", "dealers.view_skill",
-        "dealers.view_servicearea",
+        "dealers.view_servicearea", "dealers.view_dayload",
     ),
     "finance": (
         "dealers.view_*", "dealers.add_splitrule", "dealers.change_splitrule", "dealers.change_statement", "journal.view_entry",

@@ -28,11 +28,15 @@ class Dealer(models.Model):
     closes_at = models.TimeField("下班", default=time(21, 0))
     weekdays = models.CharField("工作日", max_length=7, default="1234567", help_text="1 是周一，7 是周日")
     capacity_per_day = models.PositiveIntegerField("每日接单上限", default=200)
-    accepted_count = models.PositiveIntegerField("累计接单", default=0)
-    refused_count = models.PositiveIntegerField("累计拒单与超时", default=0)
+    carry_over_percent = models.PositiveSmallIntegerField(
+        "结转上限（%）", default=0, help_text="前几天没用完的名额可以累积到今天，最多为每日上限的百分之几；0 为不结转"
+    )
 
     class Meta:
         verbose_name = verbose_name_plural = "经销商"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(carry_over_percent__lte=500), name="at_most_five_days_carry_over")
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from dealers.divisions.gazetteer import Division, Gazetteer
 from oms_project.refusal import Refusal
 
 SHIPPED = Path(__file__).parent / "data"
@@ -66,6 +67,16 @@ class Package:
     digest: str
     divisions: tuple[DivisionRow, ...]
     townships: tuple[TownRow, ...]
+
+    def gazetteer(self) -> Gazetteer:
+        """The list in the form in which addresses are looked up, without a database."""
+        rows = (
+            Division(
+                row.code, row.name, row.level, row.parent, row.valid_to is None, tuple(row.former_names.split()), row.replaced_by
+            )
+            for row in self.divisions
+        )
+        return Gazetteer.of(rows, ((row.code, row.name, row.district) for row in self.townships if row.is_current))
 
 
 class _Fault(ValueError):

@@ -1,16 +1,11 @@
 """Spreadsheets on screen: upload, look, decide, take back. Every button is one action; what it refuses is told in words."""
 
-import csv
-from collections.abc import AsyncIterator, Callable, Iterator
-from io import StringIO
-from itertools import chain, islice
+from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -24,10 +19,10 @@ from inventory.exchange import actions, queries, rules
 from inventory.exchange.adapters.sheet import MOST_BYTES, MOST_ROWS
 from inventory.exchange.models import StockFile, StockFileRow
 from inventory.exchange.pages import buttons_of, columns_of, faults_of, preview_of, progress_of, results_of
+from inventory.ledger import spreadsheet
 from oms_project.readonly import ReadOnlyAdmin
 from oms_project.refusal import Refusal
 
-_ROWS_AT_ONCE = 500  # of a download
 _SHOWN = 50
 
 
@@ -173,8 +168,8 @@ class StockFileAdmin(ReadOnlyAdmin):
         if file is None:
             raise Http404
         head = [*file.header, "行号", "错误状态", "错误原因"]
-        rows = ([*map(rules.inert, cells), number, state, why] for number, cells, state, why in queries.wrong_rows(file))
-        return _csv(request, chain([head], rows), f"{file.file_no}-wrong.csv")
+        rows = ([*cells, number, state, why] for number, cells, state, why in queries.wrong_rows(file))
+        return spreadsheet.csv_file(request, f"{file.file_no}-未执行", head, rows)
 
     def template_view(self, request: HttpRequest, purpose: str) -> StreamingHttpResponse:
         """An empty CSV with the columns of a purpose."""
@@ -183,7 +178,8 @@ class StockFileAdmin(ReadOnlyAdmin):
         if purpose not in rules.COLUMNS:
             raise Http404
         needed, useful = rules.COLUMNS[purpose]
-        return _csv(request, iter([[rules.title_of(role, purpose) for role in (*needed, *useful)]]), f"{purpose}.csv")
+        header = [rules.title_of(role, purpose) for role in (*needed, *useful)]
+        return spreadsheet.csv_file(request, f"模板-{StockFile.Purpose(purpose).label}", header, ())
 
     def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
         known = {**self.admin_site.each_context(request), "opts": self.opts, **context}
@@ -211,26 +207,3 @@ def _actor(request: HttpRequest) -> str:
 
 def _whole(text: str, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise
-
-
-def _csv(request: HttpRequest, rows: Iterator[list[Any]], name: str) -> StreamingHttpResponse:
-    """Rows as they come, with the mark by which Excel knows UTF-8; each kind of server wants its kind of iterator."""
-    pieces = _pieces(rows)
-    body = _handed_on(pieces) if isinstance(request, ASGIRequest) else pieces
-    return StreamingHttpResponse(
-        body, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
-
-
-def _pieces(rows: Iterator[list[Any]]) -> Iterator[str]:
-    mark = "\ufeff"
-    while some := list(islice(rows, _ROWS_AT_ONCE)):
-        page = StringIO()
-        csv.writer(page).writerows(some)
-        yield mark + page.getvalue()
-        mark = ""
-
-
-async def _handed_on(pieces: Iterator[str]) -> AsyncIterator[str]:
-    while piece := await sync_to_async(lambda: next(pieces, ""))():
-        yield piece

@@ -191,12 +191,6 @@ def _moment(told: str) -> datetime | None:
         return None
 
 
-def inert(text: str) -> str:
-    """A cell that no spreadsheet program takes for a formula; numbers stay as they are."""
-    is_formula = text[:1] in {"=", "@", "\t", "\r"} or (text[:1] in {"+", "-"} and not _NUMBER.fullmatch(text))
-    return f"'{text}" if is_formula else text
-
-
 def _quoted(text: str) -> str:
     told = " ".join(text.split())
     return f"“{told[:_SHOWN]}…”" if len(told) > _SHOWN else f"“{told}”"

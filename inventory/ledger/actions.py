@@ -5,7 +5,7 @@ rules.py while it is locked, so that the constraint of the table is never what s
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -13,10 +13,22 @@ from django.db.models import ProtectedError
 
 from inventory.ledger import queries, statements
 from inventory.ledger.hierarchy import owner_problem, parent_problem
-from inventory.ledger.models import Level, Movement, Node, NodeGroup, Ownership, StockRepair, StockRule
+from inventory.ledger.models import (
+    Incoming,
+    Level,
+    Movement,
+    Node,
+    NodeGroup,
+    Ownership,
+    StockCheck,
+    StockDrift,
+    StockRepair,
+    StockRule,
+)
 from inventory.ledger.rules import (
     MOST_ROWS,
     MOST_UNITS,
+    WAYS,
     NewMovement,
     Place,
     Report,
@@ -38,6 +50,8 @@ from oms_project.refusal import NotFound, Refusal
 KINDS = frozenset(Movement.Kind.values)
 CHUNK = 2_000
 ACTOR = "system:stock-rules"
+AUDIT_EVERY = timedelta(hours=1)
+_LEASE = timedelta(minutes=10)  # after which a check that did not end is begun anew
 _MOST_HOURS = 24 * 366
 
 
@@ -250,8 +264,8 @@ def _rule_problem(rule: StockRule) -> str:
     if not rule.ownership and all(term is None for term in terms):
         return "规则没有内容：请至少填写一项"
     for name, value in units.items():
-        if value is not None and not 0 <= value <= MOST_UNITS:
-            return f"{name}必须在 0 至 {MOST_UNITS:,} 之间"
+        if value is not None and (problem := _units_problem(name, value)):
+            return problem
     if rule.share_percent is not None and not 0 <= rule.share_percent <= 100:
         return "共享比例必须在 0 至 100 之间"
     if rule.fresh_hours is not None and not 0 <= rule.fresh_hours <= _MOST_HOURS:
@@ -259,27 +273,36 @@ def _rule_problem(rule: StockRule) -> str:
     return ""
 
 
-@transaction.atomic
-def set_safety_stock(*, level: Level, safety_stock: int, actor: str, at: datetime) -> None:
-    """Keep back a number of units from sale at one place: the rule of this SKU at this node says so from now on.
+def _units_problem(name: str, units: int) -> str:
+    return "" if 0 <= units <= MOST_UNITS else f"{name}必须在 0 至 {MOST_UNITS:,} 之间"
 
-    The level follows at once; nothing that is promised is touched.
+
+@transaction.atomic
+def set_safety_stock(*, level_ids: Sequence[int], safety_stock: int, actor: str, at: datetime) -> int:
+    """Keep back so many units from sale at each of some places: rules of one SKU at one node say so from now on.
+
+    The levels follow at once; nothing that is promised is touched. Returns how many there are; raises WrongRule.
+    A dozen statements, whatever the number of places.
     """
-    rows = statements.lock_levels([level.pk])
-    if not rows:
-        raise NotFound
-    _, spot, before, _ = rows[0]
-    exact = StockRule.objects.filter(node_id=spot.node_id, sku_id=spot.sku_id, dealer=None, category="", node_kind="")
-    rule = exact.filter(is_active=True).order_by("-id").first()
-    if rule is None:
-        rule = StockRule(name=f"{spot.node} {spot.sku}"[:60], node_id=spot.node_id, sku_id=spot.sku_id)
-    rule.safety_stock = safety_stock
-    if safety_stock < 0:
-        raise WrongRule("安全库存不能为负")
-    save_stock_rule(rule=rule, actor=actor, at=at)
+    if problem := _units_problem("安全库存", safety_stock):
+        raise WrongRule(problem)
+    rows = statements.lock_levels(level_ids)
+    spots = {(spot.node_id, spot.sku_id): spot for _, spot, _, _ in rows}
+    skus = {sku_id for _, sku_id in spots}
+    exact = StockRule.objects.filter(dealer=None, category="", node_kind="", is_active=True, sku_id__in=skus)
+    known = exact.filter(node_id__in={node_id for node_id, _ in spots}).order_by("id").values_list("node_id", "sku_id", "pk")
+    rules = {(node_id, sku_id): pk for node_id, sku_id, pk in known if (node_id, sku_id) in spots}
+    StockRule.objects.filter(pk__in=rules.values()).update(safety_stock=safety_stock)
+    StockRule.objects.bulk_create(
+        StockRule(name=f"{spot.node} {spot.sku}"[:60], node_id=place[0], sku_id=place[1], safety_stock=safety_stock)
+        for place, spot in spots.items()
+        if place not in rules
+    )
+    scopes = [Scope(sku_id=sku_id, node_id=node_id) for node_id, sku_id in sorted(spots)]
+    journal.record(*(StockRulesChanged(what=str(scope)) for scope in scopes), actor=actor, at=at)
     statements.write_effective(_differing(rows, queries.broad_rules()))
-    if safety_stock < before[0]:
-        _tell_arrived([(spot.node_id, spot.sku_id)], actor, at)
+    _tell_arrived([(spot.node_id, spot.sku_id) for _, spot, before, _ in rows if safety_stock < before[0]], actor, at)
+    return len(rows)
 
 
 def _differing(rows: Sequence[statements.LevelRow], book: RuleBook) -> list[tuple[int, tuple[Any, ...]]]:
@@ -337,11 +360,17 @@ def repair(*, node_id: int, sku_id: int, way: str, reason: str, actor: str, at: 
     movements. held: held becomes the sum of the open reservations. History is never edited. Raises
     CannotRepair, with nothing changed, when the figure would break what is promised.
     """
-    if way not in StockRepair.Way.values:
+    if way not in WAYS:
         raise CannotRepair(f"未知的修正方式：{way}")
     if not reason.strip():
         raise CannotRepair("请填写修正原因")
-    place = (node_id, sku_id)
+    done = _repair((node_id, sku_id), way, reason, actor, at)
+    statements.replace_drift(sku_id, sku_id, node_id)
+    return done
+
+
+def _repair(place: Place, way: str, reason: str, actor: str, at: datetime) -> StockRepair | None:
+    """Lock the stock row, compare, write down, set."""
     standing = _locked([place]).get(place)
     if standing is None or not standing.level_id:
         raise NotFound
@@ -353,8 +382,8 @@ def repair(*, node_id: int, sku_id: int, way: str, reason: str, actor: str, at: 
     if problem:
         raise CannotRepair(f"{standing.spot.node} 的 {standing.spot.sku}：{problem}")
     done = StockRepair.objects.create(
-        node_id=node_id,
-        sku_id=sku_id,
+        node_id=place[0],
+        sku_id=place[1],
         way=way,
         before=before,
         after=after,
@@ -363,7 +392,7 @@ def repair(*, node_id: int, sku_id: int, way: str, reason: str, actor: str, at: 
         repaired_at=at,
     )
     if way == StockRepair.Way.MOVEMENT:
-        row = NewMovement(node_id, sku_id, Movement.Kind.REPAIR, after - before, f"repair:{done.pk}", done.reason)
+        row = NewMovement(*place, Movement.Kind.REPAIR, after - before, f"repair:{done.pk}", done.reason)
         _write([(row, at)], actor)
         return done
     column = "held" if way == StockRepair.Way.HELD else "on_hand"
@@ -373,6 +402,79 @@ def repair(*, node_id: int, sku_id: int, way: str, reason: str, actor: str, at: 
     if (way == StockRepair.Way.HELD) == (after < before):
         _tell_arrived([place], actor, at)
     return done
+
+
+@transaction.atomic
+def repair_promised(*, incoming_id: int, reason: str, actor: str, at: datetime) -> StockRepair | None:
+    """Make what a delivery on its way promises agree with its open presale reservations, and write it down; None when it does.
+
+    Locks the delivery, so that nobody promises or gives back meanwhile. Raises CannotRepair, with nothing changed.
+    """
+    if not reason.strip():
+        raise CannotRepair("请填写修正原因")
+    delivery = Incoming.objects.select_for_update().filter(pk=incoming_id).first()
+    if delivery is None:
+        raise NotFound
+    before, after = delivery.promised, statements.sum_promised(incoming_id)
+    done = None
+    if before != after:
+        if after > delivery.quantity:
+            raise CannotRepair(f"在途 {delivery.source_key}：预售明细 {after} 多于在途 {delivery.quantity}，请先改派预售")
+        done = StockRepair.objects.create(
+            node_id=delivery.node_id,
+            sku_id=delivery.sku_id,
+            incoming=delivery,
+            way=StockRepair.Way.PROMISED,
+            before=before,
+            after=after,
+            reason=printable(reason),
+            actor=actor,
+            repaired_at=at,
+        )
+        Incoming.objects.filter(pk=incoming_id).update(promised=after)
+    StockDrift.objects.filter(incoming_id=incoming_id).delete()
+    return done
+
+
+@transaction.atomic
+def ask_check(*, name: str, at: datetime) -> None:
+    """Let a list be made anew at the next tick, before its time."""
+    StockCheck.objects.update_or_create(name=StockCheck.Name(name), defaults={"asked_at": at})
+
+
+@transaction.atomic
+def begin_check(*, name: str, every: timedelta, at: datetime) -> bool:
+    """Whether the caller is to make a list now: it is due or was asked for, and nobody else is at it. `end_check` ends it."""
+    check, _ = StockCheck.objects.get_or_create(name=name)
+    last = check.checked_at
+    is_due = last is None or last + every <= at or (check.asked_at is not None and check.asked_at > last)
+    if not is_due or (check.began_at is not None and at - _LEASE < check.began_at):
+        return False
+    return bool(StockCheck.objects.filter(pk=check.pk, began_at=check.began_at).update(began_at=at))
+
+
+@transaction.atomic
+def end_check(*, name: str, began_at: datetime) -> None:
+    """A list is made as of `began_at`; whoever took over since then goes on."""
+    StockCheck.objects.filter(name=name, began_at=began_at).update(began_at=None, checked_at=began_at)
+
+
+def audit_stock(*, at: datetime) -> int:
+    """Compare every figure with its rows, hourly or when asked, and keep what differs; returns how many. Called by the clock.
+
+    100 SKUs per transaction. Nothing is locked: a figure and its rows are read in one statement, so they are of one moment.
+    """
+    if not begin_check(name=StockCheck.Name.DRIFT, every=AUDIT_EVERY, at=at):
+        return 0
+    for first, last in queries.sku_ranges():
+        _audit(first, last)
+    end_check(name=StockCheck.Name.DRIFT, began_at=at)
+    return StockDrift.objects.count()
+
+
+@transaction.atomic
+def _audit(first: int, last: int) -> None:
+    statements.replace_drift(first, last)
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from inventory.ledger import actions
-from inventory.ledger.listing import Exported, SavedByActions, actor_of
+from inventory.ledger.listing import Exported, SavedByActions, SearchedByPlace, actor_of
 from inventory.ledger.models import Movement, Node, NodeGroup, StockRepair, StockRule
 from oms_project.readonly import ReadOnlyAdmin
 
@@ -73,18 +73,19 @@ class StockRuleAdmin(SavedByActions):
 
 @admin.register(StockRepair)
 class StockRepairAdmin(ReadOnlyAdmin):
-    list_display = ["repaired_at", "node", "sku", "way", "before", "after", "reason", "actor"]
-    list_select_related = ["node", "sku"]
+    list_display = ["repaired_at", "node", "sku", "incoming", "way", "before", "after", "reason", "actor"]
+    list_select_related = ["node", "sku", "incoming"]
     list_filter = ["way"]
     search_fields = ["node__code", "sku__code"]
 
 
 @admin.register(Movement)
-class MovementAdmin(Exported, ReadOnlyAdmin):
+class MovementAdmin(SearchedByPlace, Exported, ReadOnlyAdmin):
     list_display = ["moved_at", "node", "sku", "kind", "quantity", "reason", "actor", "source_key"]
     list_select_related = ["node", "sku"]
     list_filter = ["kind", "moved_at"]
     search_fields = ["=source_key", "sku__code", "node__code"]
+    keys = ("source_key",)
     file_name = "出入库流水"
     file_columns = (
         ("时间", "moved_at"), ("仓库编码", "node__code"), ("仓库", "node__name"), ("SKU 编码", "sku__code"),

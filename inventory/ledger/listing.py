@@ -8,18 +8,22 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import path
 from django.utils import timezone
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
+from inventory.items.models import Sku
+from inventory.ledger.models import Node
 from inventory.ledger.spreadsheet import file_of
 from oms_project.refusal import Refusal
 
 MOST_COUNTED = 10_000
 MOST_TOLD = 20
+MOST_WORDS = 5
+MOST_NAMED = 2_000
 
 
 def actor_of(request: HttpRequest) -> str:
@@ -31,7 +35,7 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return int(cast(QuerySet[Any], self.object_list)[: MOST_COUNTED + 1].count())
+        return int(cast(QuerySet[Any], self.object_list).order_by()[: MOST_COUNTED + 1].count())
 
 
 class JudgedForm(forms.ModelForm):
@@ -77,6 +81,31 @@ class SavedByActions(ModelAdmin):
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
 
+class SearchedByPlace(ModelAdmin):
+    """Finds rows of stock by the codes and names of places and goods: these are looked up first, the rows then by ids.
+
+    Each word must fit the place or the SKU, or be one of `keys` exactly. A join would read every row for every word.
+    """
+
+    keys: ClassVar[Sequence[str]] = ()
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+        for word in search_term.split()[:MOST_WORDS]:
+            queryset = queryset.filter(self._fits(word))
+        return queryset, False
+
+    def _fits(self, word: str) -> Q:
+        named = Q(code__icontains=word) | Q(name__icontains=word)
+        fits = Q(pk__in=[])
+        for column, rows in (("node", Node.objects.filter(named)), ("sku", Sku.objects.filter(named))):
+            ids = list(rows.values_list("pk", flat=True)[: MOST_NAMED + 1])
+            if ids:
+                fits |= Q(**{f"{column}__in": ids if len(ids) <= MOST_NAMED else rows.values("pk")})
+        for key in self.keys:
+            fits |= Q(**{key: word})
+        return fits
+
+
 class Exported(ModelAdmin):
     """A list that can be had as a file, filtered and sorted as it is shown."""
 
@@ -104,9 +133,20 @@ class Exported(ModelAdmin):
         return file_of(request, self.file_name, titles, self.get_file_rows(request).values_list(*columns), words)
 
 
-def tell(request: HttpRequest, done: str, rows: Iterable[tuple[str, Callable[[datetime], object]]]) -> None:
-    """Do one thing per row; a row that is refused is named with the reason (20 at most), the others go through."""
-    told(request, done, ((label, _problem(act)) for label, act in rows))
+def tell(request: HttpRequest, done: str, rows: Iterable[tuple[str, Callable[[datetime], object]]], beside: int = 0) -> None:
+    """Do one thing per row; a row that is refused is named with the reason (20 at most), the others go through.
+
+    `beside` these there were rows with nothing to do, which count as done.
+    """
+    told(request, done, [*((label, _problem(act)) for label, act in rows), *[("", "")] * beside])
+
+
+def tell_all(request: HttpRequest, words: str, act: Callable[..., int]) -> None:
+    """Do one thing for all rows together; say of how many it is true, or why of none."""
+    try:
+        messages.success(request, f"{words} {act(at=timezone.now())} 处")
+    except Refusal as refusal:
+        messages.error(request, refusal.message)
 
 
 def told(request: HttpRequest, done: str, results: Iterable[tuple[str, str]]) -> None:

@@ -245,9 +245,14 @@ class StockRepair(models.Model):
         MOVEMENT = "movement", "补记流水（以在库为准）"
         COUNTER = "counter", "重算在库（以流水为准）"
         HELD = "held", "重算预占（以预占明细为准）"
+        PROMISED = "promised", "重算在途已承诺（以预售明细为准）"
 
     node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="+", verbose_name="仓库")
     sku = models.ForeignKey("inventory.Sku", on_delete=models.PROTECT, related_name="+", verbose_name="SKU")
+    incoming = models.ForeignKey(
+        Incoming, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name="在途",
+        help_text="修正的是在途已承诺时填写",
+    )  # fmt: skip
     way = models.CharField("方式", max_length=10, choices=Way.choices)
     before = models.BigIntegerField("修正前")
     after = models.BigIntegerField("修正后")
@@ -260,3 +265,57 @@ class StockRepair(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id}/{self.sku_id}: {self.before} → {self.after}"
+
+
+class StockCheck(models.Model):
+    """A list that takes too long to make for a page: when it was made last, who is making it, who asked for it anew.
+
+    One row per list. `checked_at` is when its making began, so that whatever came later is asked for again.
+    """
+
+    class Name(models.TextChoices):
+        DRIFT = "drift", "对账"
+        NEEDS = "needs", "缺货与积压"
+
+    name = models.CharField("名称", max_length=10, choices=Name.choices, unique=True)
+    checked_at = models.DateTimeField("检查时间", null=True, blank=True)
+    began_at = models.DateTimeField("正在检查", null=True, blank=True)
+    asked_at = models.DateTimeField("要求检查", null=True, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "库存检查"
+
+    def __str__(self) -> str:
+        return f"{self.get_name_display()} {self.checked_at}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is being made now, or will be in a moment."""
+        return self.began_at is not None or self.checked_at is None or (self.asked_at or self.checked_at) > self.checked_at
+
+
+class StockDrift(models.Model):
+    """A figure that the last check found to differ from its rows: of a stock row, or of a delivery on its way.
+
+    For a delivery `held` is what it promises, and there is nothing on hand.
+    """
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+", verbose_name="仓库", db_index=False)
+    sku = models.ForeignKey("inventory.Sku", on_delete=models.CASCADE, related_name="+", verbose_name="SKU")
+    incoming = models.ForeignKey(
+        Incoming, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name="在途", db_index=False
+    )
+    on_hand = models.BigIntegerField("在库", default=0)
+    moved = models.BigIntegerField("流水合计", default=0)
+    held = models.BigIntegerField("预占")
+    promised = models.BigIntegerField("未结预占合计")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "对账差异"
+        constraints = [
+            models.UniqueConstraint(fields=["node", "sku"], condition=Q(incoming=None), name="a_level_drifts_once"),
+            models.UniqueConstraint(fields=["incoming"], condition=Q(incoming__isnull=False), name="a_delivery_drifts_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_id}/{self.sku_id}: {self.on_hand} − {self.moved}, {self.held} − {self.promised}"

@@ -1,6 +1,6 @@
 """What stands where, taken apart as operators reconcile it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,11 +8,13 @@ from typing import Any
 from django.db.models import BigIntegerField, Count, Min, Q, QuerySet, Sum
 from django.db.models.expressions import RawSQL
 
+from inventory.items.models import Sku
 from inventory.ledger import statements
-from inventory.ledger.models import Level, Node, StockRule
+from inventory.ledger.models import Level, Node, StockCheck, StockDrift, StockRule
 from inventory.ledger.rules import Place, free_units
 from inventory.ledger.shares import FIELDS, Rule, RuleBook, Scope
 
+RANGE = 100  # SKUs
 _COLUMNS = (
     "node_id", "node__name", "sku_id", "sku__code", "on_hand", "held", "safety_stock", "share_percent", "share_cap", "keep_back",
 )  # fmt: skip
@@ -105,9 +107,34 @@ def decomposition(*, node_ids: Collection[int] | None = None, sku_ids: Collectio
     return [Decomposition(*row) for row in levels.values_list(*_COLUMNS)]
 
 
+def sku_ranges() -> list[tuple[int, int]]:
+    """All SKUs as (first id, last id), 100 at a time: what is looked at in one statement by whoever looks at everything."""
+    ids = list(Sku.objects.order_by("pk").values_list("pk", flat=True))
+    return [(ids[start], ids[min(start + RANGE, len(ids)) - 1]) for start in range(0, len(ids), RANGE)]
+
+
 def drift() -> list[Drift]:
-    """Every place where on_hand ≠ Σ movements or held ≠ Σ open reservations; empty when the books agree."""
-    return [Drift(*row) for row in statements.read_drift()]
+    """Every place where on_hand ≠ Σ movements or held ≠ Σ open reservations; empty when the books agree.
+
+    Reads all movements; pages show what the last check found (`found_drift`).
+    """
+    rows = [row for first, last in sku_ranges() for row in statements.read_drift(first, last)]
+    return [Drift(*row) for row in sorted(rows, key=lambda row: row[:2])]
+
+
+def differing(*, level_ids: Sequence[int]) -> set[int]:
+    """Those of some stock rows that do not agree with their movements and reservations now."""
+    return statements.read_differing(level_ids) if level_ids else set()
+
+
+def last_check(name: str) -> StockCheck:
+    """When a list was made last; one that was never made is waiting."""
+    return StockCheck.objects.filter(name=name).first() or StockCheck(name=name)
+
+
+def found_drift() -> QuerySet[StockDrift]:
+    """What the last check found, and was not repaired since."""
+    return StockDrift.objects.select_related("node", "sku", "incoming").order_by("node__code", "sku__code", "id")
 
 
 def promise_drift() -> list[PromiseDrift]:
@@ -139,14 +166,30 @@ def below_safety(levels: QuerySet[Level]) -> QuerySet[Any]:
     return with_free(levels).filter(safety_stock__gt=0, free__lte=0)
 
 
+def low_as_found(levels: QuerySet[Level]) -> QuerySet[Any]:
+    """Levels below their safety stock among those that were so at the last check; before the first one, among all."""
+    if last_check(StockCheck.Name.NEEDS).checked_at is not None:
+        levels = levels.filter(needs__kind="short", needs__lasts_days__lt=0)
+    return below_safety(levels)
+
+
 def stale_levels(*, at: datetime) -> QuerySet[Level]:
     """Levels that are not sold because nobody confirmed them in time."""
     return Level.objects.filter(fresh_until__isnull=False, fresh_until__lte=at)
 
 
-def stock_alarms(*, limit: int) -> list[Decomposition]:
-    """Places where what the rules leave free has fallen to the safety stock or below it, the worst first."""
-    short = below_safety(Level.objects.filter(node__is_active=True)).order_by("free", "id")
+def stale_at_dealers(*, at: datetime) -> QuerySet[Level]:
+    """Stock of dealers and stores that is not sold because they did not report it in time."""
+    return stale_levels(at=at).filter(on_hand__gt=0, node__is_active=True, node__dealer__isnull=False)
+
+
+def stock_alarms(*, limit: int, level_ids: Collection[int] | None = None) -> list[Decomposition]:
+    """Places where what the rules leave free has fallen to the safety stock or below it, the worst first.
+
+    Without `level_ids`, which say where to look, every stock row is.
+    """
+    levels = Level.objects.filter(node__is_active=True)
+    short = below_safety(levels if level_ids is None else levels.filter(pk__in=level_ids)).order_by("free", "id")
     return [Decomposition(*row) for row in short.values_list(*_COLUMNS)[:limit]]
 
 

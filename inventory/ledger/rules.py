@@ -15,6 +15,7 @@ _LONGEST = 120  # of a key and of a reason
 _CHINA = timezone(timedelta(hours=8))
 
 Place = tuple[int, int]
+WAYS = ("movement", "counter", "held")  # in which the figures of a stock row can be repaired
 Content = tuple[int, int, str, int]  # node_id, sku_id, kind, quantity
 
 

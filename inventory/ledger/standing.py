@@ -19,14 +19,16 @@ from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from inventory.ledger import actions, queries
-from inventory.ledger.listing import Exported, SavedByActions, actor_of, picked, tell, told
-from inventory.ledger.models import Level, Ownership, StockRepair
-from inventory.ledger.rules import MOST_UNITS, NewMovement, judge_repair
+from inventory.ledger.listing import Exported, SavedByActions, SearchedByPlace, actor_of, picked, tell, tell_all, told
+from inventory.ledger.models import Level, Ownership, StockCheck, StockDrift, StockRepair
+from inventory.ledger.rules import MOST_UNITS, WAYS, NewMovement, judge_repair
 from oms_project.refusal import Refusal
 
-MOST_PICKED = 500  # some ten seconds of one request
+MOST_PICKED = 5_000  # done in a handful of statements
+MOST_REPAIRED = 500  # what differs is repaired one by one: some seconds of one request
 MOST_HOURS = 24 * 366
 MOST_SHOWN = 200
+_WAYS = [(way, StockRepair.Way(way).label) for way in WAYS]
 
 
 class LevelForm(ActionForm):
@@ -39,9 +41,7 @@ class LevelForm(ActionForm):
     hours = forms.IntegerField(
         label="冻结小时", required=False, min_value=1, max_value=MOST_HOURS, widget=UnfoldAdminIntegerFieldWidget
     )
-    way = forms.ChoiceField(
-        label="修正方式", required=False, choices=[("", "请选择"), *StockRepair.Way.choices], widget=UnfoldAdminSelectWidget
-    )
+    way = forms.ChoiceField(label="修正方式", required=False, choices=[("", "请选择"), *_WAYS], widget=UnfoldAdminSelectWidget)
     token = forms.CharField(label="", widget=forms.HiddenInput, required=False, max_length=32, initial=lambda: uuid4().hex)
 
 
@@ -50,9 +50,11 @@ class StaleFilter(admin.SimpleListFilter):
     parameter_name = "stale"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "过期未报")]
+        return [("1", "过期未报"), ("dealer", "经销商过期未报")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Level]) -> QuerySet[Level]:
+        if self.value() == "dealer":
+            return queryset.filter(pk__in=queries.stale_at_dealers(at=timezone.now()).values("pk"))
         return queryset.filter(fresh_until__lte=timezone.now()) if self.value() else queryset
 
 
@@ -64,10 +66,10 @@ class SafetyFilter(admin.SimpleListFilter):
         return [("1", "低于安全库存")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Level]) -> QuerySet[Level]:
-        return queries.below_safety(queryset) if self.value() else queryset
+        return queries.low_as_found(queryset) if self.value() else queryset
 
 
-class StandingAdmin(Exported, SavedByActions):
+class StandingAdmin(SearchedByPlace, Exported, SavedByActions):
     """Levels as the ledger knows them; the reservations' room adds what it can do with them and registers the page.
 
     A level is made by its first movement, with what the rules say, so nobody adds one here.
@@ -75,6 +77,8 @@ class StandingAdmin(Exported, SavedByActions):
 
     list_display = ["node", "sku", "on_hand", "held", "safety_shown", "sellable_units", "ownership", "fresh_until", "pool"]
     list_select_related = ["node", "sku"]
+    ordering = ["node", "sku"]  # by their ids: in this order an index finds both one place's rows and one SKU's
+    list_per_page = 50
     list_filter = ["node__kind", "ownership", StaleFilter, SafetyFilter]
     search_fields = ["node__code", "node__name", "sku__code", "sku__name"]
     fields = [
@@ -113,7 +117,9 @@ class StandingAdmin(Exported, SavedByActions):
         return level.sellable(timezone.now())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        actions.set_safety_stock(level=obj, safety_stock=obj.safety_stock, actor=actor_of(request), at=timezone.now())
+        actions.set_safety_stock(
+            level_ids=[obj.pk], safety_stock=obj.safety_stock, actor=actor_of(request), at=timezone.now()
+        )  # fmt: skip
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Level]) -> Any:
         """Says what is wrong with a field; without it, a wrong one would look like no action chosen."""
@@ -163,8 +169,10 @@ class StandingAdmin(Exported, SavedByActions):
         if asked["quantity"] is None:
             messages.error(request, "请在数量中填写安全库存")
             return
-        act = partial(_set_safety_stock, asked["quantity"], actor_of(request))
-        tell(request, "已设置", [(label_of(level), partial(act, level)) for level in picked(request, levels, MOST_PICKED)])
+        ids = [level.pk for level in picked(request, levels, MOST_PICKED)]
+        act = partial(actions.set_safety_stock, level_ids=ids, safety_stock=asked["quantity"], actor=actor_of(request))
+        if ids:
+            tell_all(request, "已设置", act)
 
     @admin.action(description="对账修正（选择修正方式）", permissions=["change"])
     def repair(self, request: HttpRequest, levels: QuerySet[Level]) -> None:
@@ -174,9 +182,14 @@ class StandingAdmin(Exported, SavedByActions):
         if not asked["way"] or not asked["reason"]:
             messages.error(request, "请选择修正方式并填写原因")
             return
-        act = partial(_repair, asked["way"], asked["reason"], actor_of(request))
         rows = picked(request, levels, MOST_PICKED)
-        tell(request, "已核对并修正", [(label_of(level), partial(act, level.node_id, level.sku_id)) for level in rows])
+        differing = queries.differing(level_ids=[row.pk for row in rows])
+        if len(differing) > MOST_REPAIRED:
+            messages.error(request, f"所选有 {len(differing):,} 处差异，一次最多修正 {MOST_REPAIRED} 处，请先筛选")
+            return
+        act = partial(_repair, asked["way"], asked["reason"], actor_of(request))
+        wrong = [(label_of(row), partial(act, row.node_id, row.sku_id)) for row in rows if row.pk in differing]
+        tell(request, "已核对并修正", wrong, beside=len(rows) - len(wrong))
 
     def get_file_rows(self, request: HttpRequest) -> QuerySet[Any]:
         """With what Level.sellable says, as a column."""
@@ -192,20 +205,24 @@ class StandingAdmin(Exported, SavedByActions):
         return super().changelist_view(request, {**(extra_context or {}), "drift_url": link})
 
     def drift(self, request: HttpRequest) -> HttpResponse:
-        """Figures that their rows do not explain, each with the ways to make them agree; reads all movements."""
+        """What the last check found, each with the ways to make it agree; another check can be asked for."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         if request.method == "POST":
-            _repair_one(request)
+            if "check" in request.POST:
+                actions.ask_check(name=StockCheck.Name.DRIFT, at=timezone.now())
+                messages.success(request, "已安排检查，稍后自动刷新")
+            else:
+                _repair_one(request)
             return HttpResponseRedirect(request.path)
-        found = queries.drift()
+        found = list(queries.found_drift()[: MOST_SHOWN + 1])
         context = {
             **self.admin_site.each_context(request),
             "title": "对账差异",
             "opts": self.opts,
+            "check": queries.last_check(StockCheck.Name.DRIFT),
             "rows": [(drift, _ways(drift)) for drift in found[:MOST_SHOWN]],
-            "left_out": max(0, len(found) - MOST_SHOWN),
-            "promises": queries.promise_drift()[:MOST_SHOWN],
+            "has_more": len(found) > MOST_SHOWN,
         }
         return TemplateResponse(request, "inventory/drift.html", context)
 
@@ -215,33 +232,35 @@ def label_of(level: Level) -> str:
     return f"{level.node.name} {level.sku.code}"
 
 
-def _set_safety_stock(units: int, actor: str, level: Level, at: datetime) -> None:
-    actions.set_safety_stock(level=level, safety_stock=units, actor=actor, at=at)
-
-
 def _repair(way: str, reason: str, actor: str, node_id: int, sku_id: int, at: datetime) -> StockRepair | None:
     return actions.repair(node_id=node_id, sku_id=sku_id, way=way, reason=reason, actor=actor, at=at)
 
 
-def _ways(drift: queries.Drift) -> list[tuple[str, str, str]]:
+def _ways(drift: StockDrift) -> list[tuple[str, str, str]]:
     """What a repair could do: (what the button sends, its words, why it may not be done)."""
+    if drift.incoming_id:
+        return [(f"{drift.incoming_id}:promised", f"{StockRepair.Way.PROMISED.label}：{drift.held} → {drift.promised}", "")]
     ways = []
-    for way in StockRepair.Way:
+    for way, label in _WAYS:
         before, after, problem = judge_repair(way, drift.on_hand, drift.held, drift.moved, drift.promised)
         if before != after:
-            ways.append((f"{drift.node_id}:{drift.sku_id}:{way}", f"{way.label}：{before} → {after}", problem))
+            ways.append((f"{drift.node_id}:{drift.sku_id}:{way}", f"{label}：{before} → {after}", problem))
     return ways
 
 
 def _repair_one(request: HttpRequest) -> None:
-    node_id, _, rest = request.POST.get("repair", "").partition(":")
-    sku_id, _, way = rest.partition(":")
-    if not all(number.isascii() and number.isdigit() and len(number) < 19 for number in (node_id, sku_id)):
+    """The button that was pressed: node, SKU and way of a stock row, or a delivery on its way."""
+    *numbers, way = request.POST.get("repair", "").split(":")
+    ids = [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+    if len(ids) != (1 if way == StockRepair.Way.PROMISED else 2) or len(ids) < len(numbers):
         messages.error(request, "请选择要修正的差异")
         return
-    reason = request.POST.get("reason", "")
+    reason, actor, at = request.POST.get("reason", ""), actor_of(request), timezone.now()
     try:
-        done = _repair(way, reason, actor_of(request), int(node_id), int(sku_id), timezone.now())
+        if way == StockRepair.Way.PROMISED:
+            done = actions.repair_promised(incoming_id=ids[0], reason=reason, actor=actor, at=at)
+        else:
+            done = _repair(way, reason, actor, ids[0], ids[1], at)
     except Refusal as refusal:
         messages.error(request, refusal.message)
         return

@@ -299,31 +299,83 @@ def read_promise_drift() -> list[tuple[int, str, int, int]]:
     """(incoming_id, source_key, promised, Σ open presale reservations) wherever the two differ."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT i.id, i.source_key, i.promised, CAST(COALESCE(r.units, 0) AS BIGINT) FROM inventory_incoming i "
-            "LEFT JOIN (SELECT incoming_id, SUM(quantity) AS units FROM inventory_reservation "
+            "SELECT i.id, i.source_key, i.promised, COALESCE(r.units, 0) FROM inventory_incoming i "
+            "LEFT JOIN (SELECT incoming_id, CAST(SUM(quantity) AS BIGINT) AS units FROM inventory_reservation "
             "WHERE state = 'open' AND incoming_id IS NOT NULL GROUP BY incoming_id) r ON r.incoming_id = i.id "
             "WHERE i.promised <> COALESCE(r.units, 0) ORDER BY i.id"
         )
         return cursor.fetchall()
 
 
-def read_drift() -> list[tuple[int, int, int, int, int, int, str, str]]:
-    """(node_id, sku_id, on_hand, Σ movements, held, Σ open reservations, both codes) wherever a pair differs."""
+def sum_promised(incoming_id: int) -> int:
+    """Σ open presale reservations that stand on one delivery."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT d.node_id, d.sku_id, d.on_hand, d.moved, d.held, d.promised, n.code, s.code FROM ("
-            "SELECT l.node_id, l.sku_id, l.on_hand, CAST(COALESCE(m.units, 0) AS BIGINT) AS moved, l.held, "
-            "CAST(COALESCE(r.units, 0) AS BIGINT) AS promised "
-            "FROM inventory_level l "
-            "LEFT JOIN (SELECT node_id, sku_id, SUM(quantity) AS units FROM inventory_movement GROUP BY node_id, sku_id) m "
-            "ON m.node_id = l.node_id AND m.sku_id = l.sku_id "
-            "LEFT JOIN (SELECT level_id, SUM(quantity) AS units FROM inventory_reservation "
-            "WHERE state = 'open' AND level_id IS NOT NULL GROUP BY level_id) r "
-            "ON r.level_id = l.id "
-            "WHERE l.on_hand <> COALESCE(m.units, 0) OR l.held <> COALESCE(r.units, 0) "
-            "UNION ALL SELECT m.node_id, m.sku_id, 0, CAST(SUM(m.quantity) AS BIGINT), 0, 0 FROM inventory_movement m "
-            "WHERE NOT EXISTS (SELECT 1 FROM inventory_level l WHERE l.node_id = m.node_id AND l.sku_id = m.sku_id) "
-            "GROUP BY m.node_id, m.sku_id HAVING SUM(m.quantity) <> 0) d "
-            "JOIN inventory_node n ON n.id = d.node_id JOIN inventory_sku s ON s.id = d.sku_id ORDER BY 1, 2"
+            "SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM inventory_reservation "
+            "WHERE state = 'open' AND incoming_id = %s",
+            [incoming_id],
+        )
+        return int(cursor.fetchone()[0])
+
+
+_AMONG = "{0}sku_id BETWEEN %(first)s AND %(last)s AND (%(node)s = 0 OR {0}node_id = %(node)s)"
+_MOVED_UNITS = (
+    "m AS (SELECT node_id, sku_id, CAST(SUM(quantity) AS BIGINT) AS units FROM inventory_movement "
+    f"WHERE {_AMONG.format('')} GROUP BY node_id, sku_id)"
+)
+# Stock rows whose figures differ from their movements and open reservations, and movements of places without a row.
+_DRIFT = (
+    "SELECT l.node_id, l.sku_id, l.on_hand, COALESCE(m.units, 0) AS moved, l.held, COALESCE(r.units, 0) AS promised "
+    "FROM inventory_level l LEFT JOIN m ON m.node_id = l.node_id AND m.sku_id = l.sku_id "
+    "LEFT JOIN (SELECT o.level_id, CAST(SUM(o.quantity) AS BIGINT) AS units FROM inventory_reservation o "
+    "JOIN inventory_level h ON h.id = o.level_id "
+    f"WHERE o.state = 'open' AND o.level_id IS NOT NULL AND {_AMONG.format('h.')} GROUP BY o.level_id) r ON r.level_id = l.id "
+    f"WHERE {_AMONG.format('l.')} AND (l.on_hand <> COALESCE(m.units, 0) OR l.held <> COALESCE(r.units, 0)) "
+    "UNION ALL SELECT m.node_id, m.sku_id, 0, m.units, 0, 0 FROM m WHERE m.units <> 0 "
+    "AND NOT EXISTS (SELECT 1 FROM inventory_level l WHERE l.node_id = m.node_id AND l.sku_id = m.sku_id)"
+)
+_PROMISED = "(SELECT COALESCE(SUM(o.quantity), 0) FROM inventory_reservation o WHERE o.state = 'open' AND o.incoming_id = i.id)"
+
+
+def read_drift(first: int, last: int) -> list[tuple[int, int, int, int, int, int, str, str]]:
+    """(node_id, sku_id, on_hand, Σ movements, held, Σ open reservations, both codes) wherever a pair differs.
+
+    Of the SKUs with an id from `first` to `last`: all of them at once would be read for longer than a statement may take.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH {_MOVED_UNITS} SELECT d.*, n.code, s.code FROM ({_DRIFT}) d "
+            "JOIN inventory_node n ON n.id = d.node_id JOIN inventory_sku s ON s.id = d.sku_id ORDER BY 1, 2",
+            {"first": first, "last": last, "node": 0},
         )
         return cursor.fetchall()
+
+
+def read_differing(level_ids: Sequence[int]) -> set[int]:
+    """Those of some stock rows whose figures are not the sums of their movements and open reservations."""
+    table, given = _rows({"level_id": "bigint"}, [(level_id,) for level_id in level_ids])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT l.id FROM {table} JOIN inventory_level l ON l.id = v.level_id "
+            "WHERE l.on_hand <> COALESCE((SELECT SUM(m.quantity) FROM inventory_movement m "
+            "WHERE m.node_id = l.node_id AND m.sku_id = l.sku_id), 0) "
+            "OR l.held <> COALESCE((SELECT SUM(o.quantity) FROM inventory_reservation o "
+            "WHERE o.state = 'open' AND o.level_id = l.id), 0)",
+            [given],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def replace_drift(first: int, last: int, node_id: int = 0) -> None:
+    """Keep what differs now of some SKUs (at one node, when it is given) in place of what the last check found there."""
+    among = {"first": first, "last": last, "node": node_id}
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM inventory_stockdrift WHERE {_AMONG.format('')}", among)
+        cursor.execute(
+            f"WITH {_MOVED_UNITS} "
+            "INSERT INTO inventory_stockdrift (node_id, sku_id, on_hand, moved, held, promised, incoming_id) "
+            f"SELECT d.*, CAST(NULL AS BIGINT) FROM ({_DRIFT}) d "
+            f"UNION ALL SELECT i.node_id, i.sku_id, 0, 0, i.promised, {_PROMISED}, i.id FROM inventory_incoming i "
+            f"WHERE {_AMONG.format('i.')} AND i.promised <> {_PROMISED} ON CONFLICT DO NOTHING",
+            among,
+        )

@@ -74,6 +74,17 @@ class ChangeForm(LockForm):
         return StockLock.objects.get(pk=self.instance.pk)
 
 
+class UnfilledFilter(admin.SimpleListFilter):
+    title = "锁定情况"
+    parameter_name = "unfilled"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "未锁足")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StockLock]) -> QuerySet[StockLock]:
+        return queryset.filter(pk__in=queries.unfilled().values("pk")) if self.value() else queryset
+
+
 @admin.register(StockLock)
 class StockLockAdmin(InWords, ModelAdmin):
     list_display = [
@@ -81,7 +92,7 @@ class StockLockAdmin(InWords, ModelAdmin):
         "priority", "lock_no",
     ]  # fmt: skip
     list_select_related = ["sku"]
-    list_filter = ["state", "mode"]
+    list_filter = ["state", "mode", UnfilledFilter]
     search_fields = ["lock_no", "name", "claim", "sku__code"]
     ordering = ["-id"]
     show_full_result_count = False

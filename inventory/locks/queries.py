@@ -4,6 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
 from inventory.locks import statements
 from inventory.locks.rules import Lock, alarm
 from inventory.models import NodeGroup
@@ -79,6 +82,20 @@ def held_and_drawn(lock_nos: Collection[str]) -> dict[str, tuple[int, int]]:
         locked, drawn = sums[lock_no]
         sums[lock_no] = (locked + standing.locked, drawn + standing.drawn)
     return sums
+
+
+def unfilled() -> QuerySet[StockLock]:
+    """Active locks that could not be filled: fewer units held and drawn than a number asks for, or none at all of a ratio."""
+    own = Reservation.objects.filter(bill=OuterRef("lock_no"), state="open", kind="lock", level__isnull=False)
+    took = Reservation.objects.filter(lock_no=OuterRef("lock_no"), drawn__gt=0).exclude(lock_no="").exclude(state="released")
+    counted = _sum_of(own, "bill", "quantity") + _sum_of(took, "lock_no", "drawn")
+    active = StockLock.objects.filter(state=StockLock.State.ACTIVE).alias(counted=counted)
+    return active.filter(Q(mode="number", counted__lt=F("amount")) | Q(mode="ratio", counted=0))
+
+
+def _sum_of(rows: QuerySet[Reservation], key: str, units: str) -> Coalesce:
+    total = rows.order_by().values(key).annotate(total=Sum(units)).values("total")
+    return Coalesce(Subquery(total, output_field=BigIntegerField()), 0)
 
 
 def as_rules(locks: Collection[StockLock]) -> list[Lock]:

@@ -1,6 +1,7 @@
 """The SQL of stock locks: one named function per statement, for PostgreSQL and for SQLite.
 
-Nothing here asks per place or per lock. What is written needs its stock rows locked, in the order of their ids.
+Nothing here asks per place or per lock. A lock at a level is asked for with `level_id + 0`, so that it is found by
+its number and not among all who hold there. What is written needs its stock rows locked, in the order of their ids.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -120,7 +121,8 @@ def lower_locks(losses: Mapping[Move, int], at: datetime) -> None:
             "quantity = CASE WHEN quantity > d.units THEN quantity - d.units ELSE quantity END, "
             "state = CASE WHEN quantity > d.units THEN 'open' ELSE 'released' END, "
             f"closed_at = CASE WHEN quantity > d.units THEN NULL ELSE {'%s::timestamptz' if _is_postgres() else '%s'} END "
-            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no AND inventory_reservation.level_id = d.level_id",
+            "FROM d WHERE state = 'open' AND kind = 'lock' AND bill = d.lock_no "
+            "AND inventory_reservation.level_id + 0 = d.level_id",
             [*_flat((*move, units) for move, units in losses.items()), _when(at)],
         )
 
@@ -136,7 +138,7 @@ def _change_held(units: Mapping[int, int], sign: str) -> None:
 
 _PLACES_OF_LOCKS = (
     "FROM inventory_stocklock k JOIN inventory_level l ON l.sku_id = k.sku_id JOIN inventory_node n ON n.id = l.node_id "
-    "LEFT JOIN inventory_reservation r ON r.level_id = l.id AND r.bill = k.lock_no AND r.state = 'open' AND r.kind = 'lock' "
+    "LEFT JOIN inventory_reservation r ON r.level_id + 0 = l.id AND r.bill = k.lock_no AND r.state = 'open' AND r.kind = 'lock' "
     "WHERE k.lock_no IN ({marks}) AND (r.id IS NOT NULL OR (n.is_active AND NOT n.is_paused AND (k.group_id IS NULL "
     "OR EXISTS (SELECT 1 FROM inventory_nodegroup_nodes g WHERE g.nodegroup_id = k.group_id AND g.node_id = n.id))))"
 )

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -17,6 +17,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from inventory.items.models import Sku
+from inventory.ledger import spreadsheet
 from inventory.ledger.models import Node, NodeGroup
 from inventory.pool import actions, queries, sheets
 from inventory.pool.models import Pool, PublishedStock, PublishRule
@@ -140,15 +141,10 @@ class PoolAdmin(ModelAdmin):
             raise Http404
         at = timezone.now()
         rows = (sheets.cells_of(row) for row in queries.pool_view(at=at, size=MOST_ROWS, **form.asked()).rows)
-        return _download(f"pool-{localtime(at):%Y%m%d-%H%M}", kind, sheets.HEADERS, rows)
-
-
-def _download(name: str, kind: str, header: Any, rows: Any) -> HttpResponseBase:
-    if kind == "xlsx":
-        return FileResponse(sheets.xlsx_file(header, rows), as_attachment=True, filename=f"{name}.xlsx")
-    answer = StreamingHttpResponse(sheets.csv_lines(header, rows), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return answer
+        name = f"库存池-{localtime(at):%Y%m%d-%H%M}"
+        if kind == "xlsx":
+            return spreadsheet.xlsx_file(request, name, sheets.HEADERS, rows, frozen="C2")
+        return spreadsheet.csv_file(request, name, sheets.HEADERS, rows)
 
 
 def _table(seen: PoolPage, link: str) -> list[dict[str, Any]]:
@@ -281,8 +277,7 @@ class PublishedStockAdmin(ReadOnlyAdmin):
     def export(self, request: HttpRequest, rows: QuerySet[PublishedStock]) -> HttpResponseBase:
         header = ("渠道", "店铺", "SKU", "名称", "发布数量", "当时可售", "版本", "变更时间")
         cells = (
-            [sheets.as_text(row.channel), sheets.as_text(row.shop), sheets.as_text(row.sku.code), sheets.as_text(row.sku.name),
-             row.quantity, row.sellable, row.version, f"{localtime(row.changed_at):%Y-%m-%d %H:%M:%S}"]
+            [row.channel, row.shop, row.sku.code, row.sku.name, row.quantity, row.sellable, row.version, row.changed_at]
             for row in rows.select_related("sku").order_by("channel", "shop", "sku__code").iterator(2000)
         )  # fmt: skip
-        return _download("published", "csv", header, cells)
+        return spreadsheet.csv_file(request, "已发布库存", header, cells)

@@ -1,11 +1,6 @@
-"""The pool's tables as columns: for the screen, for CSV and for spreadsheets."""
+"""The pool's tables as columns: for the screen and for files."""
 
-import csv
-import tempfile
-from collections.abc import Iterable, Iterator
-from typing import IO, Any
-
-from openpyxl import Workbook  # type: ignore[import-untyped]
+from typing import Any
 
 from inventory.pool.queries import Row
 from inventory.pool.rules import Parts
@@ -41,40 +36,4 @@ def figures_of(parts: Parts) -> list[int]:
 
 
 def cells_of(row: Row) -> list[Any]:
-    texts = [as_text(text) for text in (row.code, row.name, row.note)]
-    return [*texts, *figures_of(row.parts), row.parts.oversold, row.parts.next_on.isoformat() if row.parts.next_on else ""]
-
-
-def as_text(value: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def csv_lines(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    """CSV line by line, with the mark by which spreadsheets know UTF-8."""
-    writer = csv.writer(_Line())
-    yield "\ufeff"
-    yield writer.writerow(header)
-    for row in rows:
-        yield writer.writerow(row)
-
-
-def xlsx_file(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> IO[bytes]:
-    """A workbook in a temporary file that is gone when it is closed; rows are written one by one."""
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("库存池")
-    sheet.freeze_panes = "C2"
-    sheet.append(list(header))
-    for row in rows:
-        sheet.append(list(row))
-    file = tempfile.TemporaryFile(suffix=".xlsx")  # noqa: SIM115 - closed by who sends it
-    book.save(file)
-    file.seek(0)
-    return file
+    return [row.code, row.name, row.note, *figures_of(row.parts), row.parts.oversold, row.parts.next_on]

@@ -6,7 +6,7 @@ step repeated changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.utils.timezone import localdate
@@ -14,11 +14,14 @@ from django.utils.timezone import localdate
 from inventory.arrivals import actions as arrivals
 from inventory.arrivals.rules import NewIncoming, transfer_key
 from inventory.ledger import actions as ledger
-from inventory.ledger.models import Node
+from inventory.ledger import queries as ledger_queries
+from inventory.ledger.models import Node, StockCheck
 from inventory.ledger.rules import MOST_UNITS, NewMovement, RowResult
 from inventory.models import Sku
-from inventory.replenishment.models import Transfer, TransferLine
+from inventory.replenishment import statements
+from inventory.replenishment.models import StockNeed, Transfer, TransferLine
 from inventory.replenishment.rules import (
+    MOST_COVER_DAYS,
     MOST_LINES,
     TRANSITIONS,
     Sending,
@@ -34,6 +37,7 @@ from oms_project.journal import actions as journal
 from oms_project.refusal import NotFound, Refusal, Stale
 
 MOST_SENDINGS = 2_500
+NEEDS_EVERY = timedelta(minutes=5)
 State = Transfer.State
 WORDS = {"approved": "批准", "rejected": "驳回", "shipped": "发出", "received": "收货", "cancelled": "取消"}
 
@@ -399,3 +403,37 @@ def _tell_freed(transfer: Transfer, sku_ids: list[int], actor: str, at: datetime
     """What was held is free again, so waiting orders may be routable now."""
     if sku_ids:
         journal.record(StockArrived(node_id=transfer.source_id, sku_ids=sorted(sku_ids)), actor=actor, at=at)
+
+
+def find_needs(*, at: datetime) -> int:
+    """Find what falls short and what is too much, every five minutes or when asked; returns how many changed. By the clock.
+
+    Adding up the sales of every place takes longer than a page may. 100 SKUs per transaction, the
+    1,000 most urgent places of each kind; only differences are written.
+    """
+    if not ledger.begin_check(name=StockCheck.Name.NEEDS, every=NEEDS_EVERY, at=at):
+        return 0
+    changed = sum(_find_needs(first, last, at) for first, last in ledger_queries.sku_ranges())
+    ledger.end_check(name=StockCheck.Name.NEEDS, began_at=at)
+    return changed
+
+
+@transaction.atomic
+def _find_needs(first: int, last: int, at: datetime) -> int:
+    found = statements.read_needs(first, last, at, MOST_COVER_DAYS)
+    kept, gone = dict[tuple[str, int], tuple[int, int]](), list[int]()
+    rows = StockNeed.objects.filter(level__sku_id__gte=first, level__sku_id__lte=last)
+    for pk, kind, level_id, *needs in rows.values_list("pk", "kind", "level_id", "rank", "lasts_days"):
+        kept[(kind, level_id)] = (needs[0], needs[1])
+        if (kind, level_id) not in found:
+            gone.append(pk)
+    changed = [
+        StockNeed(kind=kind, level_id=level_id, rank=rank, lasts_days=lasts)
+        for (kind, level_id), (rank, lasts) in sorted(found.items())
+        if kept.get((kind, level_id)) != (rank, lasts)
+    ]
+    StockNeed.objects.filter(pk__in=gone).delete()
+    StockNeed.objects.bulk_create(
+        changed, update_conflicts=True, update_fields=["rank", "lasts_days"], unique_fields=["kind", "level"], batch_size=2_000
+    )
+    return len(changed) + len(gone)

@@ -17,11 +17,12 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from inventory.arrivals.admin import StepForm, StepPages, day_field, step_button, units_field, words_field
-from inventory.ledger.models import Node
+from inventory.ledger import actions as ledger
+from inventory.ledger.models import Node, StockCheck
 from inventory.models import Sku, Transfer, TransferLine
 from inventory.replenishment import actions, queries
 from inventory.replenishment.queries import Advised
-from inventory.replenishment.rules import transfer_no
+from inventory.replenishment.rules import MOST_COVER_DAYS, transfer_no
 from oms_project.readonly import ReadOnlyInline
 from oms_project.refusal import Refusal
 
@@ -77,7 +78,7 @@ class RequestForm(StepForm):
 class ListForm(forms.Form):
     """Which page of a list, and for how many days stock should last."""
 
-    days = forms.IntegerField(min_value=1, max_value=90, required=False)
+    days = forms.IntegerField(min_value=1, max_value=MOST_COVER_DAYS, required=False)
     page = forms.IntegerField(min_value=1, max_value=20_000, required=False)
 
 
@@ -119,11 +120,25 @@ class StepOfTransfer(StepForm):
         return f"{done.transfer_no} {done.get_state_display()}"
 
 
+class TroubleFilter(admin.SimpleListFilter):
+    title = "异常"
+    parameter_name = "trouble"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("late", "逾期未到"), ("short", "近 7 天短少"), ("any", "逾期或短少")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transfer]) -> QuerySet[Transfer]:
+        at = timezone.now()
+        late, short = queries.late_transfers(at=at), queries.short_transfers(at=at)
+        found = {"late": late, "short": short, "any": late | short}.get(self.value() or "")
+        return queryset if found is None else queryset.filter(pk__in=found.values("pk"))
+
+
 @admin.register(Transfer)
 class TransferAdmin(StepPages):
     list_display = ["transfer_no", "source", "target", "state", "requested_at", "expected_on", "requested_by"]
     list_select_related = ["source", "target"]
-    list_filter = ["state"]
+    list_filter = ["state", TroubleFilter]
     search_fields = ["transfer_no", "source__code", "target__code"]
     inlines = [TransferLineInline]
     steps: ClassVar = {"approve": "批准", "reject": "驳回", "ship": "发出", "receive": "收货", "cancel": "取消"}
@@ -156,12 +171,16 @@ class TransferAdmin(StepPages):
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
-            self._request_advised(request, title, find, days, at)
+            if "check" in request.POST:
+                ledger.ask_check(name=StockCheck.Name.NEEDS, at=at)
+                messages.success(request, "已安排检查，稍后自动刷新")
+            else:
+                self._request_advised(request, title, find, days, at)
             return HttpResponseRedirect(f"{request.path}?days={days}&page={page}")
         found, has_more = find(at=at, cover_days=days, page=page)
         context = self.admin_site.each_context(request) | {
             "opts": self.opts, "title": title, "found": found, "has_more": has_more, "days": days, "page": page,
-            "token": uuid4().hex, "may_request": self.has_add_permission(request),
+            "token": uuid4().hex, "may_request": self.has_add_permission(request), "check": queries.last_check(),
         }  # fmt: skip
         return TemplateResponse(request, "admin/inventory/advised.html", context)
 

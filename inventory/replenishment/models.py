@@ -69,6 +69,32 @@ class TransferLine(models.Model):
                 name="never_receive_more_than_was_shipped",
             ),
         ]
+        indexes = [models.Index(fields=["transfer"], condition=Q(lost__gt=0), name="transfer_line_lost")]
 
     def __str__(self) -> str:
         return f"{self.sku_id} × {self.requested}"
+
+
+class StockNeed(models.Model):
+    """A stock row that the last check found to fall short, or to have too much; `rank` orders a list, the worst lowest.
+
+    `lasts_days` is for how many days it lasts at the pace of the last 14 (rounded down), rules.BELOW_SAFETY
+    when nothing is free above the safety stock, and 0 for an excess.
+    """
+
+    class Kind(models.TextChoices):
+        SHORT = "short", "缺货"
+        EXCESS = "excess", "积压"
+
+    level = models.ForeignKey("inventory.Level", on_delete=models.CASCADE, related_name="needs", verbose_name="库存")
+    kind = models.CharField("类别", max_length=10, choices=Kind.choices)
+    rank = models.BigIntegerField("顺序")
+    lasts_days = models.SmallIntegerField("够卖天数", default=0)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "缺货与积压"
+        constraints = [models.UniqueConstraint(fields=["kind", "level"], name="a_level_needs_one_thing_of_a_kind")]
+        indexes = [models.Index(fields=["kind", "rank", "level"], name="stock_need_worst_first")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.level_id}: {self.rank}"

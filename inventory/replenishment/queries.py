@@ -2,21 +2,26 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from django.db.models import Prefetch, Q, QuerySet
+from django.utils.timezone import localdate
 
 from dealers.models import Staff
 from inventory.items.models import Sku
-from inventory.ledger.models import Node
+from inventory.ledger import queries as ledger
+from inventory.ledger.models import Node, StockCheck
+from inventory.ledger.queries import Decomposition
 from inventory.replenishment import statements
 from inventory.replenishment.advice import refill, relieve
-from inventory.replenishment.models import Transfer, TransferLine
-from inventory.replenishment.rules import STEPS, Advice, Neighbour, Place, Row, may_step
+from inventory.replenishment.models import StockNeed, Transfer, TransferLine
+from inventory.replenishment.rules import BELOW_SAFETY, STEPS, Advice, Neighbour, Place, Row, may_step
 from oms_project.refusal import NotFound
 
 PAGE = 50
 COVER_DAYS = 7
+SHORT_FOR = timedelta(days=7)  # how long a short transfer is spoken of
 _HQ, _DEALERS = frozenset({"admin", "operator"}), frozenset({"owner", "clerk"})
 
 
@@ -96,6 +101,17 @@ def steps_for(*, staff: Staff, transfer: Transfer) -> list[str]:
     return steps if staff.role in _HQ else [s for s in steps if may_step(s, owns_source=owns_source, owns_target=owns_target)]
 
 
+def late_transfers(*, at: datetime) -> QuerySet[Transfer]:
+    """Transfers whose goods should have come before today."""
+    return Transfer.objects.filter(state=Transfer.State.SHIPPED, expected_on__lt=localdate(at))
+
+
+def short_transfers(*, at: datetime) -> QuerySet[Transfer]:
+    """Transfers closed within a week of which less came than was sent."""
+    lost = TransferLine.objects.filter(lost__gt=0)
+    return Transfer.objects.filter(closed_at__gte=at - SHORT_FOR, pk__in=lost.values("transfer_id"))
+
+
 def steps_of(transfer: Transfer) -> list[str]:
     """What may be done next, in the order people do it."""
     return [step for step, states in STEPS.items() if transfer.state in states]
@@ -109,25 +125,53 @@ class Advised:
     advice: Advice
 
 
+def last_check() -> StockCheck:
+    """When it was found last what falls short and what is too much."""
+    return ledger.last_check(StockCheck.Name.NEEDS)
+
+
 def shortages(
     *, at: datetime, cover_days: int = COVER_DAYS, page: int = 1, level_ids: Collection[int] | None = None
 ) -> tuple[list[Advised], bool]:
     """Places with nothing free above their safety stock, or that run out in fewer than `cover_days` at the pace of 14 days.
 
-    50 to a page, the worst first, and whether more follow; two statements. With `level_ids` only these.
+    50 to a page, the worst first, and whether more follow. The last check says which (before the first one,
+    everything is looked at now), of very many the most urgent; the figures are of this moment, and what was made
+    good since is left out.
+    With `level_ids` only these. Four statements, whatever there is.
     """
-    rows = statements.read_shortages(at, cover_days, PAGE + 1, (page - 1) * PAGE, level_ids)
-    near = statements.read_neighbours([row.place for row in rows[:PAGE]], at)
-    return _advise(rows[:PAGE], near, refill, cover_days), len(rows) > PAGE
+    read = partial(statements.read_shortages, at, cover_days)
+    rows, has_more = _rows(StockNeed.objects.filter(kind="short", lasts_days__lt=cover_days), read, page, level_ids)
+    return _advise(rows, statements.read_neighbours([row.place for row in rows], at), refill, cover_days), has_more
 
 
 def surpluses(
     *, at: datetime, cover_days: int = COVER_DAYS, page: int = 1, level_ids: Collection[int] | None = None
 ) -> tuple[list[Advised], bool]:
     """Places above their stock limit, or with goods that stood for 30 days and of which nothing was shipped; as `shortages`."""
-    rows = statements.read_surpluses(at, PAGE + 1, (page - 1) * PAGE, level_ids)
-    near = statements.read_neighbours([row.place for row in rows[:PAGE]], at)
-    return _advise(rows[:PAGE], near, relieve, cover_days), len(rows) > PAGE
+    read = partial(statements.read_surpluses, at)
+    rows, has_more = _rows(StockNeed.objects.filter(kind="excess"), read, page, level_ids)
+    return _advise(rows, statements.read_neighbours([row.place for row in rows], at), relieve, cover_days), has_more
+
+
+def _rows(
+    needs: QuerySet[StockNeed], read: Callable[..., list[Row]], page: int, level_ids: Collection[int] | None
+) -> tuple[list[Row], bool]:
+    """One page, and whether more follow."""
+    first = (page - 1) * PAGE
+    if level_ids is not None or last_check().checked_at is None:
+        rows = read(PAGE + 1, first, level_ids)
+        return rows[:PAGE], len(rows) > PAGE
+    ids = list(needs.order_by("rank", "level_id").values_list("level_id", flat=True)[first : first + PAGE + 1])
+    return read(PAGE, 0, ids[:PAGE]), len(ids) > PAGE
+
+
+def low_stock(*, limit: int) -> list[Decomposition]:
+    """The places with least free above their safety stock, as last found; figures of this moment, the worst first."""
+    if last_check().checked_at is None:
+        return ledger.stock_alarms(limit=limit)
+    low = StockNeed.objects.filter(kind="short", lasts_days=BELOW_SAFETY).order_by("rank", "level_id")
+    return ledger.stock_alarms(limit=limit, level_ids=list(low.values_list("level_id", flat=True)[:limit]))
 
 
 def _advise(

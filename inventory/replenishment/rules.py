@@ -23,6 +23,8 @@ STEPS = {
     "cancel": ("requested", "approved"),
 }
 SALES_DAYS = 14  # how long back sales are counted
+MOST_COVER_DAYS = 90
+BELOW_SAFETY = -1  # lasts for fewer than no days: nothing is free above the safety stock
 MOST_LINES = 500
 _LONGEST_NO = 24  # its keys name the SKU and the receipt too
 

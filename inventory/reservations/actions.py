@@ -10,9 +10,21 @@ from datetime import datetime
 
 from django.db import transaction
 
+from inventory.ledger import statements as ledger_statements
 from inventory.reservations import queries, statements
 from inventory.reservations.models import Reservation
-from inventory.reservations.rules import Demands, Place, Want, choose, demands_of, draws_of
+from inventory.reservations.rules import (
+    Block,
+    Demands,
+    Place,
+    Swap,
+    Want,
+    choose,
+    choose_swaps,
+    demands_of,
+    draws_of,
+    judge_blocks,
+)
 from oms_project.events import StockArrived
 from oms_project.journal import actions as journal
 from oms_project.refusal import Refusal
@@ -92,8 +104,8 @@ def release(*, bills: Sequence[str], at: datetime) -> int:
     if not bills:
         return 0
     statements.lock_deliveries(bills)
-    statements.lock_levels(bills)
-    return statements.close(bills, "released", at, leaves=False)
+    rows = statements.lock_levels(bills)
+    return statements.close(bills, "released", at, rows, leaves=False)
 
 
 @transaction.atomic(savepoint=False)
@@ -104,8 +116,8 @@ def consume(*, bills: Sequence[str], actor: str, at: datetime) -> int:
     """
     if not bills:
         return 0
-    statements.lock_levels(bills)
-    return statements.close(bills, "consumed", at, leaves=True, actor=actor)
+    rows = statements.lock_levels(bills)
+    return statements.close(bills, "consumed", at, rows, leaves=True, actor=actor)
 
 
 class _DoesNotFit(Exception):
@@ -127,15 +139,44 @@ def move_all(*, wants: Sequence[Want], at: datetime) -> bool:
     try:
         with transaction.atomic():
             statements.lock_deliveries(bills)
-            statements.lock_levels(bills, sorted({want.place for want in wants}))
+            rows = statements.lock_levels(bills, sorted({want.place for want in wants}))
             if len(statements.open_bills(bills)) < len(bills):
                 return False
-            statements.close(bills, "released", at, leaves=False)
+            statements.close(bills, "released", at, rows, leaves=False)
             if len(hold(wants=wants, at=at, together=True)) < len(bills):
                 raise _DoesNotFit
     except _DoesNotFit:
         return False
     return True
+
+
+@transaction.atomic(savepoint=False)
+def swap(*, swaps: Sequence[Swap], at: datetime) -> list[bool]:
+    """Do each swap whole or not at all, in the order given, and say which were done.
+
+    Units that one bill gives up may be taken by another of the same swap, or of a later one. Old
+    and new places are all locked together in the order of their ids, so nobody else sees them in
+    between; the number of statements does not grow with the batch. A bill that holds nothing (any
+    more: it has shipped) stops its swap.
+    """
+    bills = list(dict.fromkeys(bill for each in swaps for bill in each.bills))
+    wanted = {want.place for each in swaps for want in each.wants}
+    if not bills and not wanted:
+        return [True] * len(swaps)
+    statements.lock_deliveries(bills)
+    rows = statements.lock_levels(bills, sorted(wanted))
+    held = statements.held_by(bills)
+    places = sorted(wanted.union(*held.values()))
+    locks = queries.locks_for(claim for each in swaps for want in each.wants for claim in want.claims)
+    found = statements.lock_free(places, locks, at)
+    done = choose_swaps(swaps, held, found.shelf, found.fresh)
+    winners = [each for each, fits in zip(swaps, done, strict=True) if fits]
+    if leaving := [bill for each in winners for bill in each.bills]:
+        statements.close(leaving, "released", at, rows, leaves=False)
+    wants = [want for each in winners for want in each.wants]
+    if wants and hold(wants=wants, at=at, together=True) < {want.bill for want in wants}:
+        raise RuntimeError("stock rows changed while they were locked")
+    return done
 
 
 @transaction.atomic
@@ -182,27 +223,46 @@ def block(
     It is a reservation of kind block: release puts the units back, consume writes them off. Raises
     NotFree when so many are not free: what is promised must be moved first.
     """
-    if quantity < 1:
-        raise NotFree("暂不可用的数量必须大于 0")
-    if not reason.strip():
-        raise NotFree("请填写暂不可用的原因")
-    if not statements.block_one(f"block:{key}", (node_id, sku_id), quantity, reason[:120], at, expires_at):
-        raise NotFree(f"未被预占的库存不足 {quantity}，请先释放或改派")
+    [problem] = block_rows(blocks=[Block(key, node_id, sku_id, quantity)], reason=reason, at=at, expires_at=expires_at)
+    if problem:
+        raise NotFree(problem)
 
 
 @transaction.atomic
-def unblock(*, node_id: int, sku_id: int, actor: str, at: datetime) -> int:
-    """Put everything that is blocked at one place on sale again; returns how many blocks ended.
+def block_rows(*, blocks: Sequence[Block], reason: str, at: datetime, expires_at: datetime | None = None) -> list[str]:
+    """Block each row or say why not, in the order given (empty: done, or done before): a bad row does not stop the others.
 
-    Records StockArrived, so that orders that wait are tried again. Raises NothingHeld when nothing is blocked there.
+    Four statements, two when nothing is new. Raises NotFree when no reason is given.
     """
-    blocks = Reservation.objects.filter(kind=Reservation.Kind.BLOCK, state=Reservation.State.OPEN)
-    bills = list(blocks.filter(level__node_id=node_id, level__sku_id=sku_id).values_list("bill", flat=True))
-    ended = release(bills=bills, at=at)
-    if not ended:
-        raise NothingHeld("没有冻结中的库存")
-    journal.record(StockArrived(node_id=node_id, sku_ids=[sku_id]), actor=actor, at=at)
-    return ended
+    if not reason.strip():
+        raise NotFree("请填写暂不可用的原因")
+    shelf = ledger_statements.lock_places(sorted({block.place for block in blocks}))
+    blocked = statements.read_blocked([block.bill for block in blocks])
+    left = {place: standing.on_hand - standing.held for place, standing in shelf.items()}
+    problems = judge_blocks(blocks, left, blocked)
+    fresh = {
+        block.bill: (shelf[block.place].level_id, block.bill, block.quantity)
+        for block, problem in zip(blocks, problems, strict=True)
+        if not problem and block.bill not in blocked
+    }
+    if fresh:
+        statements.block_many(list(fresh.values()), reason[:120], at, expires_at)
+    return problems
+
+
+@transaction.atomic
+def unblock_rows(*, places: Sequence[Place], actor: str, at: datetime) -> list[str]:
+    """Put everything that is blocked at some places on sale again; per place why not (empty: done). Eight statements.
+
+    Records StockArrived per node, so that orders that wait are tried again.
+    """
+    found = statements.read_blocks(places)
+    release(bills=[bill for bills in found.values() for bill in bills], at=at)
+    freed: dict[int, list[int]] = {}
+    for node_id, sku_id in sorted(found):
+        freed.setdefault(node_id, []).append(sku_id)
+    journal.record(*(StockArrived(node_id=node, sku_ids=skus) for node, skus in freed.items()), actor=actor, at=at)
+    return ["" if place in found else "没有冻结中的库存" for place in places]
 
 
 @transaction.atomic
@@ -212,9 +272,9 @@ def expire_due(*, at: datetime) -> int:
     if not bills:
         return 0
     statements.lock_deliveries(bills)
-    statements.lock_levels(bills)
+    rows = statements.lock_levels(bills)
     places = statements.places_of(bills)
-    closed = statements.close(bills, "released", at, leaves=False, due=True)
+    closed = statements.close(bills, "released", at, rows, leaves=False, due=True)
     freed: dict[int, list[int]] = {}
     for node_id, sku_id in places:
         freed.setdefault(node_id, []).append(sku_id)

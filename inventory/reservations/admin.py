@@ -1,18 +1,19 @@
 """What is promised to whom, to look at; and stock that is kept from sale for a while."""
 
-from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from inventory.ledger.listing import actor_of, picked, tell
+from inventory.ledger.listing import actor_of, picked, told
 from inventory.ledger.models import Level
 from inventory.ledger.standing import MOST_PICKED, StandingAdmin, label_of
 from inventory.reservations import actions
 from inventory.reservations.models import Reservation
+from inventory.reservations.rules import Block
 from oms_project.readonly import ReadOnlyAdmin
 
 
@@ -46,27 +47,15 @@ class LevelAdmin(StandingAdmin):
         if (asked["quantity"] or 0) < 1 or not asked["reason"]:
             messages.error(request, "请填写大于 0 的冻结数量和原因")
             return
-        rows = picked(request, levels, MOST_PICKED)
-        tell(request, "已冻结", [(label_of(level), partial(_block, asked, level)) for level in rows])
+        at, rows = timezone.now(), picked(request, levels, MOST_PICKED)
+        blocks = [Block(f"{asked['token']}:{row.pk}", row.node_id, row.sku_id, asked["quantity"]) for row in rows]
+        expires_at = at + timedelta(hours=asked["hours"]) if asked["hours"] else None
+        problems = actions.block_rows(blocks=blocks, reason=asked["reason"], at=at, expires_at=expires_at) if rows else []
+        told(request, "已冻结", zip(map(label_of, rows), problems, strict=True))
 
     @admin.action(description="解除冻结", permissions=["change"])
     def unblock(self, request: HttpRequest, levels: QuerySet[Level]) -> None:
-        act = partial(_unblock, actor_of(request))
-        tell(request, "已解除", [(label_of(level), partial(act, level)) for level in picked(request, levels, MOST_PICKED)])
-
-
-def _block(asked: dict[str, Any], level: Level, at: datetime) -> None:
-    """For so many hours, or until somebody ends it."""
-    actions.block(
-        key=f"{asked['token']}:{level.pk}",
-        node_id=level.node_id,
-        sku_id=level.sku_id,
-        quantity=asked["quantity"],
-        reason=asked["reason"],
-        at=at,
-        expires_at=at + timedelta(hours=asked["hours"]) if asked["hours"] else None,
-    )
-
-
-def _unblock(actor: str, level: Level, at: datetime) -> None:
-    actions.unblock(node_id=level.node_id, sku_id=level.sku_id, actor=actor, at=at)
+        rows = picked(request, levels, MOST_PICKED)
+        places = [(row.node_id, row.sku_id) for row in rows]
+        problems = actions.unblock_rows(places=places, actor=actor_of(request), at=timezone.now()) if rows else []
+        told(request, "已解除", zip(map(label_of, rows), problems, strict=True))

@@ -86,6 +86,7 @@ class Reservation(models.Model):
             ),
             models.Index(fields=["expires_at"], condition=Q(state="open", expires_at__isnull=False), name="reservation_due"),
             models.Index(fields=["lock_no"], condition=~Q(lock_no=""), name="reservation_by_lock"),
+            models.Index(fields=["bill"], condition=Q(kind="block"), name="reservation_block"),
         ]
 
     def __str__(self) -> str:

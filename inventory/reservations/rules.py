@@ -1,6 +1,6 @@
 """Who gets what of scarce stock, decided with plain values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Place = tuple[int, int]  # node_id, sku_id
@@ -133,6 +133,37 @@ def choose(demands: Demands, shelf: Shelf) -> list[Grant]:
     return grants
 
 
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Bills that give up all they hold so that these wants are held instead: all of it or nothing."""
+
+    bills: tuple[str, ...]
+    wants: tuple[Want, ...]
+
+
+def choose_swaps(
+    swaps: Sequence[Swap], held: Mapping[str, Mapping[Place, int]], shelf: Shelf, fresh: Collection[Place]
+) -> list[bool]:
+    """Which swaps fit, in the order given, each on what those before it left; counted off the shelf.
+
+    `held` has the units of each bill. What is given up is open to everybody, also what came out of a
+    lock; at a place that is not fresh it helps nobody. A swap whose bill holds nothing does not fit.
+    """
+    fits = []
+    for swap in swaps:
+        before = dict(shelf.free), {number: dict(units) for number, units in shelf.locked.items()}
+        for bill in swap.bills:
+            for place, units in held.get(bill, {}).items():
+                if place in fresh:
+                    shelf.free[place] += units
+        demands = demands_of(swap.wants).items()
+        is_whole = all(held.get(bill) for bill in swap.bills)
+        fits.append(is_whole and all(shelf.take(bill, demand) is not None for bill, demand in demands))
+        if not fits[-1]:
+            shelf.free, shelf.locked = before
+    return fits
+
+
 def draws_of(grants: Sequence[Grant]) -> dict[tuple[str, Place], int]:
     """How many units leave each lock per place."""
     draws: dict[tuple[str, Place], int] = {}
@@ -141,3 +172,41 @@ def draws_of(grants: Sequence[Grant]) -> dict[tuple[str, Place], int]:
             key = (grant.lock_no, grant.place)
             draws[key] = draws.get(key, 0) + grant.drawn
     return draws
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Units of one place that are to be kept from sale; the same key again is a repetition."""
+
+    key: str
+    node_id: int
+    sku_id: int
+    quantity: int
+
+    @property
+    def place(self) -> Place:
+        return (self.node_id, self.sku_id)
+
+    @property
+    def bill(self) -> str:
+        return f"block:{self.key}"
+
+
+def judge_blocks(blocks: Iterable[Block], left: Mapping[Place, int], blocked: Collection[str]) -> list[str]:
+    """Why each block cannot be, in the order given, empty when it can; `left` are the units nobody holds.
+
+    Safety stock may be blocked. What is among the `blocked` bills is a repetition.
+    """
+    rest, seen, problems = dict(left), set(blocked), []
+    for block in blocks:
+        problem = ""
+        if block.quantity < 1:
+            problem = "暂不可用的数量必须大于 0"
+        elif block.bill not in seen:
+            if rest.get(block.place, 0) < block.quantity:
+                problem = f"未被预占的库存不足 {block.quantity}，请先释放或改派"
+            else:
+                rest[block.place] -= block.quantity
+                seen.add(block.bill)
+        problems.append(problem)
+    return problems

@@ -10,7 +10,7 @@ before a rush may make the index by level look as good, and there a hot row has 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -176,10 +176,11 @@ def _all_sql(several: bool) -> str:
 
 @dataclass(slots=True)
 class LockedShelf:
-    """Stock rows that are locked, with their ids per place, and what is free and kept by locks there."""
+    """Stock rows that are locked, with their ids per place, what is free and kept by locks there, and where stock is fresh."""
 
     level_ids: dict[Place, int]
     shelf: Shelf
+    fresh: set[Place] = field(default_factory=set)
 
 
 def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at: datetime) -> LockedShelf:
@@ -205,6 +206,7 @@ def lock_free(places: Sequence[Place], locks: Mapping[str, tuple[str, ...]], at:
             found.shelf.free[place] = free if is_fresh else 0
             if is_fresh:
                 fresh[level_id] = place
+    found.fresh.update(fresh.values())
     lock_nos = {number for numbers in locks.values() for number in numbers}
     for bill, level_id, units in _open_at(lock_nos, fresh) if lock_nos else ():
         found.shelf.locked.setdefault(bill, {})[fresh[level_id]] = units
@@ -296,14 +298,16 @@ def lock_deliveries(bills: Sequence[str]) -> None:
 _ROWS = "SELECT id FROM inventory_reservation WHERE state = 'open' AND bill = ANY(%s) AND kind <> 'lock'"
 
 
-def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
+def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> list[int] | None:
     """Lock what some bills hold, then the stock rows it stands on and those of some places, each in the order of their ids.
+
+    Returns the ids of the bills' rows, for `close`: what a bill takes after this is somebody's next step.
 
     The bills' own rows come first, so that two who close or move the same bill wait before they
     read where it stands. The rows of locks are left out: buyers reach those from the stock rows.
     """
     if not is_postgres():
-        return  # the transaction is exclusive already
+        return None  # the transaction is exclusive already
     mine: set[int] = set()
     with connection.cursor() as cursor:
         while True:  # a wait may have ended because the bill was moved, and then it stands in another row by now
@@ -320,6 +324,7 @@ def lock_levels(bills: Sequence[str], places: Sequence[Place] = ()) -> None:
             f"FROM {given} JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id) ORDER BY id FOR UPDATE",
             [list(bills), *rows],
         )
+    return sorted(mine)
 
 
 _SHIP_KIND = "CASE c.kind WHEN 'transfer' THEN 'transfer_out' WHEN 'block' THEN 'write_off' ELSE 'shipment' END"
@@ -331,8 +336,19 @@ _SHIPPED = (
 _CLOSED = "level_id, incoming_id, bill, quantity, kind, reason"
 
 
-def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor: str = "", due: bool = False) -> int:
+def close(
+    bills: Sequence[str],
+    state: str,
+    at: datetime,
+    rows: list[int] | None,
+    *,
+    leaves: bool,
+    actor: str = "",
+    due: bool = False,
+) -> int:
     """Close the open reservations of some bills and lower held; with `leaves` the goods leave too.
+
+    `rows` are the ones that `lock_levels` has locked (None: all); those of locks are reached by their stock rows.
 
     Leaving lowers on_hand in the same statement and writes the movement (shipment, transfer_out or
     write_off by the reservation's kind), keyed ship:<bill>:<level>; what stands on no level stays
@@ -340,11 +356,12 @@ def close(bills: Sequence[str], state: str, at: datetime, *, leaves: bool, actor
     """
     only = (" AND level_id IS NOT NULL" if leaves else "") + (" AND expires_at <= %s" if due else "")
     among, named = _among(bills)
+    mine = "" if rows is None else " AND (kind = 'lock' OR id = ANY(%s))"
     closing = (
-        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill {among}{only} "
+        f"UPDATE inventory_reservation SET state = %s, closed_at = %s WHERE state = 'open' AND bill {among}{mine}{only} "
         f"RETURNING {_CLOSED}"
     )
-    values: list[Any] = [state, _when(at), *named, *([_when(at)] if due else [])]
+    values: list[Any] = [state, _when(at), *named, *([] if rows is None else [rows]), *([_when(at)] if due else [])]
     columns = "held = held - gone.units" + (", on_hand = on_hand - gone.units" if leaves else "")
     lower = f"UPDATE inventory_level SET {columns} FROM gone WHERE inventory_level.id = gone.level_id"
     if not is_postgres():
@@ -395,6 +412,21 @@ def due_bills(at: datetime, limit: int) -> list[str]:
             [_when(at), limit],
         )
         return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+
+
+def held_by(bills: Sequence[str]) -> dict[str, dict[Place, int]]:
+    """What these bills hold now, per bill and place."""
+    among, values = _among(bills)
+    held: dict[str, dict[Place, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.bill, l.node_id, l.sku_id, r.quantity FROM inventory_reservation r "
+            f"JOIN inventory_level l ON l.id = r.level_id WHERE r.state = 'open' AND r.bill {among}",
+            values,
+        )
+        for bill, node_id, sku_id, units in cursor.fetchall():
+            held.setdefault(bill, {})[(node_id, sku_id)] = units
+    return held
 
 
 def places_of(bills: Sequence[str]) -> list[Place]:
@@ -451,21 +483,52 @@ def give_up_one(bill: str, place: Place, at: datetime) -> None:
         )
 
 
-def block_one(bill: str, place: Place, quantity: int, reason: str, at: datetime, expires_at: datetime | None) -> bool:
-    """Keep units from sale if they are not promised; true also when this bill does already. Safety stock may be blocked."""
+def read_blocks(places: Sequence[Place]) -> dict[Place, list[str]]:
+    """The bills that keep units from sale at some places now."""
+    if is_postgres():
+        given, told = rows_of({"node_id": "bigint", "sku_id": "bigint"}, places)
+        head = f"SELECT l.node_id, l.sku_id, r.bill FROM {given}"
+    else:
+        told = _flat(places)
+        head = f"WITH v (node_id, sku_id) AS (VALUES {_marks(len(places), '(%s, %s)')}) SELECT l.node_id, l.sku_id, r.bill FROM v"
+    found: dict[Place, list[str]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE inventory_level SET held = held + %s WHERE node_id = %s AND sku_id = %s AND on_hand - held >= %s "
-            "AND NOT EXISTS (SELECT 1 FROM inventory_reservation WHERE bill = %s) RETURNING id",
-            [quantity, *place, quantity, bill],
+            f"{head} JOIN inventory_level l ON l.node_id = v.node_id AND l.sku_id = v.sku_id AND l.held > 0 "
+            "JOIN inventory_reservation r ON r.level_id = l.id AND r.state = 'open' AND r.kind = 'block' ORDER BY r.id",
+            told,
         )
-        took = cursor.fetchall()
-        if took:
+        for node_id, sku_id, bill in cursor.fetchall():
+            found.setdefault((node_id, sku_id), []).append(bill)
+    return found
+
+
+def read_blocked(bills: Collection[str]) -> set[str]:
+    """Those of the bills that have blocked something, whether they still do or not."""
+    among, values = _among(bills)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT bill FROM inventory_reservation WHERE kind = 'block' AND bill {among}", values)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def block_many(rows: Sequence[Row], reason: str, at: datetime, expires_at: datetime | None) -> None:
+    """Keep the units of (level_id, bill, quantity) from sale. The levels must be locked, and have so many that are not held."""
+    gains: dict[int, int] = {}
+    for level_id, _, quantity in rows:
+        gains[level_id] = gains.get(level_id, 0) + quantity
+    new = "INSERT INTO inventory_reservation (level_id, bill, quantity, kind, state, reason, held_at, expires_at) "
+    same: list[Any] = [reason, _when(at), _when(expires_at)]
+    with connection.cursor() as cursor:
+        if is_postgres():
+            given, told = rows_of({"level_id": "bigint", "bill": "text", "quantity": "bigint"}, rows)
             cursor.execute(
-                "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, state, reason, held_at, expires_at) "
-                "VALUES (%s, %s, 'block', %s, 'open', %s, %s, %s)",
-                [took[0][0], bill, quantity, reason, _when(at), _when(expires_at)],
+                f"{new} SELECT level_id, bill, quantity, 'block', 'open', %s, %s, %s::timestamptz FROM {given}", [*same, *told]
             )
-            return True
-        cursor.execute("SELECT 1 FROM inventory_reservation WHERE bill = %s", [bill])
-        return cursor.fetchone() is not None
+            given, told = rows_of({"level_id": "bigint", "units": "bigint"}, list(gains.items()))
+            lifted = f"UPDATE inventory_level SET held = held + v.units FROM {given} WHERE inventory_level.id = v.level_id"
+            cursor.execute(lifted, told)
+            return
+        row = "(%s, %s, %s, 'block', 'open', %s, %s, %s)"
+        cursor.execute(f"{new} VALUES {_marks(len(rows), row)}", _flat((*each, *same) for each in rows))
+        table = f"gain (level_id, units) AS (VALUES {_marks(len(gains), '(%s, %s)')})"
+        cursor.execute(f"WITH {table} {_LIFTED}", _flat(gains.items()))

@@ -7,7 +7,9 @@ from typing import Any
 from django.db import transaction
 
 from bots.models import ChatIdentity
-from dealers.models import Dealer, Division, ServiceArea, Skill, SplitRule, Staff
+from dealers.acceptance.rules import ONE
+from dealers.directory.rules import day_of
+from dealers.models import Acceptance, Dealer, Division, ServiceArea, Skill, SplitRule, Staff
 from inventory.ledger import actions as ledger
 from inventory.ledger.rules import NewMovement
 from inventory.models import Node, Sku, StockRule
@@ -43,6 +45,7 @@ def seed_everything(*, at: datetime) -> None:
     """The whole demo in one transaction; the caller has loaded the divisions."""
     _goods()
     dealers = _dealers()
+    _answers(dealers, at)
     nodes = _nodes(dealers)
     _staff(dealers)
     _rules(at)
@@ -82,7 +85,6 @@ def _goods() -> None:
 
 
 def _dealers() -> list[Dealer]:
-    luck = random.Random(SEED)
     dealers = Dealer.objects.bulk_create(
         Dealer(
             code=f"D{number:03d}",
@@ -92,8 +94,6 @@ def _dealers() -> list[Dealer]:
             opens_at=time(0, 0) if number == 1 else time(8, 0),
             closes_at=time(23, 59),
             capacity_per_day=2000,
-            accepted_count=(asked := luck.randint(40, 400)),
-            refused_count=int(asked * luck.uniform(0.05, 0.35)),
         )
         for number, (name, home, _, tier) in enumerate(brand.DEALERS, start=1)
     )
@@ -107,6 +107,15 @@ def _dealers() -> list[Dealer]:
         ServiceArea(dealer_id=dealer_id, division_code=code, kind=kind) for (dealer_id, code), kind in areas.items()
     )
     return dealers
+
+
+def _answers(dealers: list[Dealer], at: datetime) -> None:
+    luck, today = random.Random(SEED), day_of(at)
+    counts = [(asked := luck.randint(40, 400), int(asked * luck.uniform(0.05, 0.35))) for _ in dealers]
+    Acceptance.objects.bulk_create(
+        Acceptance(dealer=dealer, yes_weight=ONE * yes, no_weight=ONE * no, as_of=today, accepted_count=yes, refused_count=no)
+        for dealer, (yes, no) in zip(dealers, counts, strict=True)
+    )
 
 
 def _nodes(dealers: list[Dealer]) -> list[Node]:

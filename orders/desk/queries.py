@@ -1,17 +1,25 @@
 """What HQ has to look at now: the queues, what runs out next, what went wrong, what is short.
 
-Every function is one statement, so a page costs the same on a quiet and on a busy day.
+Every function is one statement (stock_alarms: five), so a page costs the same on a quiet and on a busy day.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Min, Q, Sum, Value
+from django.db.models import Count, Min, Q, QuerySet, Sum, Value
 
+from inventory.ledger import queries as ledger
+from inventory.locks import queries as locks
+from inventory.models import StockDrift
+from inventory.pool import queries as pool
+from inventory.replenishment import queries as replenishment
 from oms_project.journal.models import Delivery
 from orders.live.rules import day_start
 from orders.models import FulfillmentOrder, Offer, Order, OrderHold, SourceMessage
+from orders.stranded import queries as stranded
 
+MOST_ALARMS = 1_000
 _WAITING = (Order.State.HELD, Order.State.PLACED, Order.State.UNROUTABLE)
 
 
@@ -82,6 +90,11 @@ def stuck_works() -> Queue:
     )
 
 
+def refunds_due() -> Queue:
+    """Orders that were cancelled after too long a wait, whose money has not gone back on the channel."""
+    return _queue(stranded.refunds_due().aggregate(n=Count("id"), t=Min("cancelled_at")))
+
+
 def parked_messages() -> Queue:
     """Messages of channels that failed too often and wait for a person."""
     parked = SourceMessage.objects.filter(done_at=None, due_at=None)
@@ -102,6 +115,22 @@ def closing_offers(*, at: datetime, seconds: int, limit: int) -> list[ClosingOff
     soon = Offer.objects.filter(state=Offer.State.PENDING, expires_at__lte=at + timedelta(seconds=seconds))
     columns = ("id", "offer_no", "dealer__name", "work__summary", "income_fen", "expires_at")
     return [ClosingOffer(*row) for row in soon.order_by("expires_at", "id").values_list(*columns)[:limit]]
+
+
+def stock_alarms(at: datetime) -> dict[str, int]:
+    """What is wrong with stock, counted up to MOST_ALARMS: over, stale, drift, transfers, locks. One statement each.
+
+    Each count is that of a list of the admin: what is published above 可售, dealers' stock that was not reported in
+    time, differences in the books as last found, transfers that are late or came short, locks that could not be filled.
+    """
+    found: dict[str, QuerySet[Any]] = {
+        "over": pool.over_published(),
+        "stale": ledger.stale_at_dealers(at=at),
+        "drift": StockDrift.objects.all(),
+        "transfers": replenishment.late_transfers(at=at) | replenishment.short_transfers(at=at),
+        "locks": locks.unfilled(),
+    }
+    return {name: rows[:MOST_ALARMS].count() for name, rows in found.items()}
 
 
 def badges() -> dict[str, int]:

@@ -5,13 +5,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from dealers.capacity import queries as capacity
+from dealers.capacity.rules import DealerDay
 from dealers.models import Dealer
 from inventory.models import Node
 from inventory.reservations.queries import shelf
 from inventory.reservations.rules import Shelf
 from orders.dispatch.models import LadderStep
 from orders.dispatch.rules import LadderTerms, NodeTerms, choose_ladder
-from orders.lifecycle.models import Order
 from orders.lifecycle.rules import OrderToRoute
 from orders.offers.rules import DealerTerms
 from orders.routing.rules import RoutingTable, Rung
@@ -78,10 +79,8 @@ def stock_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetim
     return shelf(node_ids=node_ids, sku_ids=sku_ids, claims=claims, at=at)
 
 
-def unroutable_orders(sku_ids: Collection[int] | None, limit: int) -> list[tuple[int, str, str]]:
-    """Orders nobody could serve, oldest first, as (id, division code, channel); all, or those that need these SKUs."""
-    orders = Order.objects.filter(state=Order.State.UNROUTABLE)
-    if sku_ids is not None:
-        orders = orders.filter(lines__sku_id__in=sku_ids).distinct()
-    rows = orders.order_by("placed_at", "id").values_list("id", "division_code", "channel", "placed_at")[:limit]
-    return [(order_id, division_code, channel) for order_id, division_code, channel, _ in rows]
+def days_for(orders: Collection[OrderToRoute], table: RoutingTable, at: datetime) -> dict[int, DealerDay]:
+    """What the dealers who may get one of these orders may still take today."""
+    areas = {(order.division_code, order.channel) for order in orders}
+    places = {roster().nodes.get(node_id) for area in areas for node_id in table.candidates(*area)}
+    return capacity.days_of({place.dealer_id for place in places if place and place.dealer_id}, at)

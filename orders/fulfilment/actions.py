@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from dealers.capacity import actions as capacity
 from dealers.models import Staff
 from inventory.reservations import actions as reservations
 from oms_project.events import WorkCompleted, WorkRefunded
@@ -171,10 +172,11 @@ def renew_code(*, fo_no: str, staff: Staff, at: datetime) -> None:
 
 @transaction.atomic
 def confirm_cancel(*, fo_no: str, staff: Staff, at: datetime, version: int | None = None) -> FulfillmentOrder:
-    """The dealer agrees to a cancel request; the held stock is free again."""
+    """The dealer agrees to a cancel request; the held stock and the place of its day are free again."""
     work = _work(staff=staff, fo_no=fo_no, action="confirm_cancel", version=version)
     moved = _move(work, State.CANCELLED, staff, at)
     reservations.release(bills=[fo_no], at=at)
+    capacity.give_back(bills=[fo_no], actor=_actor(staff), at=at)
     return moved
 
 

@@ -4,7 +4,7 @@ Lock order: Order, then Offer, then work, then stock levels.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from django.db import transaction
@@ -16,7 +16,7 @@ from oms_project import events
 from oms_project.journal import actions as journal
 from oms_project.sealed import fingerprint, seal
 from orders.lifecycle import rules, statements
-from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund
+from orders.lifecycle.models import Order, OrderHold, OrderLine, Refund, StrandedOrder
 from orders.lifecycle.rules import ChannelLine, ChannelOrder, Finding, OrderToRoute, Receiver
 
 Key = tuple[str, str, str]
@@ -180,6 +180,7 @@ def _close_at_source(order: Order, at: datetime) -> list[events.Event]:
     Order.objects.filter(pk=order.pk).update(state=Order.State.CANCELLED, version=F("version") + 1)
     OrderHold.objects.filter(order=order, released_at=None).update(released_at=at, note="平台关闭")
     reservations.release(bills=[order.order_no], at=at)
+    end_stranding(order_ids=[order.pk])
     return [closed, events.OrderCancelled(order_id=order.pk, order_no=order.order_no, reason="平台关闭")]
 
 
@@ -267,11 +268,29 @@ def take_for_routing(*, order_ids: Sequence[int], at: datetime) -> list[OrderToR
 
 
 @transaction.atomic(savepoint=False)
-def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Sequence[str]], at: datetime, actor: str) -> None:
-    """No plan holds for these taken orders now: they wait for stock, rules or a person."""
+def count_moves(*, order_ids: Sequence[int]) -> None:
+    """Remember that these orders were moved once more. The caller holds their locks."""
+    Order.objects.filter(pk__in=order_ids).update(moves=F("moves") + 1, version=F("version") + 1)
+
+
+@transaction.atomic(savepoint=False)
+def mark_unroutable(
+    *,
+    orders: Sequence[OrderToRoute],
+    reasons: Mapping[int, Sequence[str]],
+    at: datetime,
+    actor: str,
+    cancel_after: Mapping[int, timedelta] | None = None,
+) -> frozenset[int]:
+    """No plan holds for these taken orders now: they wait for stock, capacity, rules or a person.
+
+    `cancel_after` is how long an order may wait in all, where it may not wait for ever. Returns the
+    orders that did not wait before for the same reasons; only of these it is told.
+    """
     ids = [order.order_id for order in orders]
     Order.objects.filter(pk__in=ids, state=Order.State.ROUTED).update(state=Order.State.UNROUTABLE, version=F("version") + 1)
     await_stock([order.order_id for order in orders if not order.is_awaited], at)
+    fresh = _strand(ids, reasons, cancel_after or {}, at)
     facts = [
         events.OrderUnroutable(
             order_id=order.order_id,
@@ -280,5 +299,32 @@ def mark_unroutable(*, orders: Sequence[OrderToRoute], reasons: Mapping[int, Seq
             reasons=list(reasons.get(order.order_id, ())),
         )
         for order in orders
+        if order.order_id in fresh
     ]
     journal.record(*facts, actor=actor, at=at)
+    return fresh
+
+
+def _strand(
+    ids: Sequence[int], reasons: Mapping[int, Sequence[str]], cancel_after: Mapping[int, timedelta], at: datetime
+) -> frozenset[int]:
+    """Write who waits since when and why, in two statements; returns those of whom it is news."""
+    known = {row.order_id: row for row in StrandedOrder.objects.filter(order_id__in=ids)}
+    told = {order_id: list(reasons.get(order_id, ())) for order_id in ids}
+    fresh = frozenset(order_id for order_id in ids if order_id not in known or known[order_id].reasons != told[order_id])
+    rows = []
+    for order_id in ids:
+        row = known.get(order_id) or StrandedOrder(order_id=order_id, since=at, tries=0)
+        row.tried_at, row.tries, row.reasons = at, row.tries + 1, told[order_id]
+        row.cancel_at = row.since + cancel_after[order_id] if order_id in cancel_after else None
+        row.pk = None  # the order is the key: a known row is found by it
+        rows.append(row)
+    fields = ["tried_at", "tries", "reasons", "cancel_at"]
+    StrandedOrder.objects.bulk_create(rows, update_conflicts=True, unique_fields=["order"], update_fields=fields)
+    return fresh
+
+
+@transaction.atomic(savepoint=False)
+def end_stranding(*, order_ids: Sequence[int]) -> None:
+    """These orders do not wait for somebody to serve them any more."""
+    StrandedOrder.objects.filter(order_id__in=order_ids, cancelled_at=None).delete()

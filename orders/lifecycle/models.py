@@ -11,6 +11,7 @@ class Order(models.Model):
     The receiver is one sealed JSON text {name, phone, detail, note}; only the masked name and
     phone are readable. `source_updated_at` (the channel's clock) guards against old messages.
     `tags` are a list of words by which routing rules know an order: the channel's and a person's.
+    `moves` counts how often its offers were taken back because others need the place more.
     """
 
     class State(models.TextChoices):
@@ -53,6 +54,7 @@ class Order(models.Model):
     live_session = models.CharField("直播场次", max_length=40, blank=True)
     anchor = models.CharField("主播", max_length=40, blank=True)
     tags = models.JSONField("标签", default=list, blank=True)
+    moves = models.PositiveSmallIntegerField("统筹调整次数", default=0, db_default=0)
 
     class Meta:
         verbose_name = verbose_name_plural = "订单"
@@ -118,6 +120,7 @@ class OrderHold(models.Model):
         REMARK = "remark", "买家留言"
         RISK = "risk", "平台风控"
         AMENDED = "amended", "接单后平台变更"
+        UNROUTABLE = "unroutable", "无法派单"
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="holds", verbose_name="订单")
     reason = models.CharField("原因", max_length=10, choices=Reason.choices)
@@ -144,6 +147,35 @@ class OrderHold(models.Model):
 
     def __str__(self) -> str:
         return self.get_reason_display()
+
+
+class StrandedOrder(models.Model):
+    """An order that nobody can serve now, while it waits: since when, how often it was tried, why it failed last.
+
+    The row goes when the order goes on. It stays where the wait was too long (`cancel_at`) and the
+    order was cancelled: then its money is due back through the channel.
+    """
+
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="stranding", verbose_name="订单")
+    since = models.DateTimeField("开始等待")
+    tried_at = models.DateTimeField("最近尝试")
+    tries = models.PositiveIntegerField("尝试次数", default=1)
+    reasons = models.JSONField("原因", default=list)
+    cancel_at = models.DateTimeField("到时取消", null=True, blank=True)
+    cancelled_at = models.DateTimeField("取消时间", null=True, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "无法派单"
+        indexes = [
+            models.Index(fields=["since", "id"], condition=Q(cancelled_at=None), name="stranded_by_age"),
+            models.Index(
+                fields=["cancel_at"], condition=Q(cancelled_at=None, cancel_at__isnull=False), name="stranded_to_cancel"
+            ),
+            models.Index(fields=["cancelled_at"], condition=Q(cancelled_at__isnull=False), name="stranded_and_cancelled"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id}"
 
 
 class Refund(models.Model):

@@ -99,13 +99,14 @@ _TAKE = (
 )
 _TAKEN_LINES = (
     f"SELECT {', '.join(f'taken.{name}' for name in _TAKEN.split(', '))}, "
-    "l.id, l.sku_id, s.code, s.name, l.quantity - l.fulfilled_quantity - l.cancelled_quantity, l.paid_fen, "
+    "l.id, l.sku_id, s.code, s.name, {units}, l.paid_fen, "
     "s.weight_g, s.kind, s.install_skill, s.category, s.supply_price_fen, l.external_line_id, "
     "(SELECT count(*) FROM orders_fulfillmentorder w WHERE w.order_id = taken.id), "
     "EXISTS (SELECT 1 FROM inventory_reservation r WHERE r.bill = taken.order_no AND r.state = 'open' AND r.sku_id IS NOT NULL) "
     "FROM {taken} JOIN orders_orderline l ON l.order_id = taken.id JOIN inventory_sku s ON s.id = l.sku_id "
-    "WHERE l.quantity > l.fulfilled_quantity + l.cancelled_quantity{only} ORDER BY taken.id, l.position"
+    "WHERE {units} > 0{only} ORDER BY taken.id, l.position"
 )
+_OPEN_UNITS = "l.quantity - l.fulfilled_quantity - l.cancelled_quantity"
 
 
 def take_orders_for_routing(order_ids: Sequence[int]) -> list[OrderToRoute]:
@@ -113,14 +114,26 @@ def take_orders_for_routing(order_ids: Sequence[int]) -> list[OrderToRoute]:
     take = _TAKE.format(ids=", ".join(["%s"] * len(order_ids)))
     with connection.cursor() as cursor:
         if _is_postgres():
-            lines = _TAKEN_LINES.format(taken="taken", only="")
+            lines = _TAKEN_LINES.format(taken="taken", only="", units=_OPEN_UNITS)
             cursor.execute(f"WITH taken AS ({take} RETURNING {_TAKEN}) {lines}", list(order_ids))
         else:
             cursor.execute(f"{take} RETURNING id", list(order_ids))
             taken = [row[0] for row in cursor.fetchall()]
-            only = f" AND taken.id IN ({', '.join(['%s'] * len(taken))})"
-            cursor.execute(_TAKEN_LINES.format(taken="orders_order taken", only=only), taken)
+            return read_orders_to_route(taken)
         rows = cursor.fetchall()
+    return _orders_to_route(rows)
+
+
+def read_orders_to_route(order_ids: Sequence[int], whole: bool = False) -> list[OrderToRoute]:
+    """Orders with their open lines, by id, or `whole` as they came; those without any are left out."""
+    only = f" AND taken.id IN ({', '.join(['%s'] * len(order_ids))})" if order_ids else " AND 1 = 0"
+    with connection.cursor() as cursor:
+        units = "l.quantity" if whole else _OPEN_UNITS
+        cursor.execute(_TAKEN_LINES.format(taken="orders_order taken", only=only, units=units), list(order_ids))
+        return _orders_to_route(cursor.fetchall())
+
+
+def _orders_to_route(rows: Sequence[tuple[Any, ...]]) -> list[OrderToRoute]:
     return [_order_to_route(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
 
 

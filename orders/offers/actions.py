@@ -4,14 +4,14 @@ Lock order: Order, then Offer, then work, then stock levels. An answer is one co
 (pending, before the deadline); whoever comes second changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import orjson
 from django.db import transaction
-from django.db.models import Case, F, PositiveIntegerField, When
+from django.db.models import F
 
-from dealers.models import Dealer, Staff
+from dealers.models import Staff
 from dealers.settlement import queries as settlement
 from dealers.settlement.rules import income_of, quote
 from inventory.reservations import actions as reservations
@@ -197,6 +197,22 @@ def withdraw_offers_of(*, order_ids: Sequence[int], note: str, actor: str, at: d
     return len(withdrawn)
 
 
+def lock_pending(order_ids: Collection[int]) -> dict[int, int]:
+    """The pending offers of some orders as id → version, locked in key order: until the end nobody answers them."""
+    works = FulfillmentOrder.objects.filter(order_id__in=order_ids)
+    pending = Offer.objects.select_for_update().filter(work__in=works.values("pk"), state=Offer.State.PENDING)
+    return {offer.pk: offer.version for offer in pending.only("version").order_by("pk")}
+
+
+@transaction.atomic(savepoint=False)
+def withdraw_offers(*, offer_ids: Sequence[int], note: str, actor: str, at: datetime) -> None:
+    """Take these pending offers back. The caller has locked them. Raises Stale when one is not pending."""
+    withdrawn = statements.withdraw_these(offer_ids, note, at) if offer_ids else []
+    if len(withdrawn) < len(offer_ids):
+        raise Stale("要约已有答复，不能撤回")
+    journal.record(*[_closed(offer, "withdrawn", at, reason=note) for offer in withdrawn], actor=actor, at=at)
+
+
 @transaction.atomic
 def withdraw_offer(*, offer_no: str, staff: Staff, at: datetime) -> None:
     """HQ takes a pending offer back; the next candidate is asked by event."""
@@ -208,20 +224,3 @@ def withdraw_offer(*, offer_no: str, staff: Staff, at: datetime) -> None:
         offer.refresh_from_db()
         raise OfferGone(rules.GONE[offer.state])
     _tell_answer(offer, staff, at)
-
-
-@transaction.atomic(savepoint=False)
-def count_answers(*, accepted: Mapping[int, int], refused: Mapping[int, int]) -> None:
-    """Add to the dealers' counters, from which routing learns how likely a yes is."""
-    dealers = sorted({*accepted, *refused})
-    if not dealers:
-        return
-    list(Dealer.objects.select_for_update().filter(pk__in=dealers).order_by("pk").values_list("pk"))
-
-    def added(counts: Mapping[int, int]) -> Case:
-        cases = [When(pk=dealer_id, then=count) for dealer_id, count in counts.items()]
-        return Case(*cases, default=0, output_field=PositiveIntegerField())
-
-    Dealer.objects.filter(pk__in=dealers).update(
-        accepted_count=F("accepted_count") + added(accepted), refused_count=F("refused_count") + added(refused)
-    )

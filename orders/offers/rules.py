@@ -89,6 +89,7 @@ class Planned:
             summary=summarise(self.lines),
             lines=tuple((line.line_id, line.sku_id, line.quantity) for line in self.lines),
             accepted_at=None if self.dealer_id else at,
+            is_pinned=self.is_pinned,
         )
 
     def as_priced(self, dealer: DealerTerms) -> WorkToPrice:

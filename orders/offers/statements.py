@@ -110,6 +110,18 @@ def withdraw_offers(order_ids: Sequence[int], note: str, at: datetime) -> list[C
         return [_closed(row) for row in cursor.fetchall()]
 
 
+def withdraw_these(offer_ids: Sequence[int], note: str, at: datetime) -> list[ClosedOffer]:
+    """Withdraw those of the offers that are pending."""
+    marks = ", ".join(["%s"] * len(offer_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE orders_offer SET state = 'withdrawn', version = version + 1, answered_at = %s, note = %s "
+            f"WHERE state = 'pending' AND id IN ({marks}){_CLOSED}",
+            [_when(at), note, *offer_ids],
+        )
+        return [_closed(row) for row in cursor.fetchall()]
+
+
 def _closed(row: Sequence[Any]) -> ClosedOffer:
     offer_id, offer_no, work_id, dealer_id, opened_at, *names = row
     return ClosedOffer(offer_id, offer_no, work_id, dealer_id, read_time(opened_at), *names)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from dealers.capacity.rules import left_of
 from dealers.divisions.queries import current_codes, gazetteer
 from dealers.divisions.rules import parse
 from inventory.arrivals import queries as arrivals
@@ -19,6 +20,7 @@ from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.promise.rules import MOST_LINES, MOST_UNITS, Asked, Promise, PromisedPackage, Reach, shortages
 from orders.routing import queries as routing
 from orders.routing.rules import Decision, RoutingTable, decide
+from orders.scarcity import queries as scarcity
 
 
 class CannotAsk(Refusal):
@@ -32,13 +34,16 @@ def promise(
 
     `address` is a six-digit division or text. Combos are taken apart, virtual goods never block,
     and units that paid orders wait for are not promised again. What is lacking may be promised for
-    presale on the day that is told. At most seven statements while the terms are in memory. Raises
+    presale on the day that is told. At most eight statements while the terms are in memory. Raises
     CannotAsk, naming the line or the doubt about the address.
     """
     order = _as_order(lines, division_of(address, at), channel, shop, live_session, at)
     table = routing.routing_table(at)
     stock = dispatch.stock_for([order], table, at)
-    decision = decide(order, table, stock.view(order.claims), ladder=dispatch.ladder_for(channel), at=at)
+    scarce, ladder = scarcity.scarcity(at), dispatch.ladder_for(channel)
+    left = left_of(dispatch.days_for([order], table, at).values())
+    view = stock.view(order.claims)
+    decision = decide(order, table, view, ladder=ladder, at=at, remaining=left, scarcity=scarce.units, work_prices=scarce.works)
     skus = _reach(order, table, decision, stock, at)
     lacking = shortages(skus)
     if not decision.is_routable or lacking:

@@ -1,6 +1,6 @@
 """What stops an order, and what lets it go on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -35,8 +35,25 @@ def hold_order(*, order_id: int, reason: str, detail: str, actor: str, at: datet
         waiting = Order.objects.filter(pk=order_id, state__in=[Order.State.PLACED, Order.State.UNROUTABLE])
         if waiting.update(state=Order.State.HELD, version=F("version") + 1):
             lifecycle.await_stock([order_id], at)
+            lifecycle.end_stranding(order_ids=[order_id])
         journal.record(events.OrderHeld(order_id=order.pk, order_no=order.order_no, reasons=[reason]), actor=actor, at=at)
     return made
+
+
+@transaction.atomic(savepoint=False)
+def leave_to_a_person(*, reasons: Mapping[int, str], actor: str, at: datetime) -> None:
+    """Orders that nobody can serve (order id → why) wait for a person to place them; their wait goes on. Set-based.
+
+    The caller holds the orders' locks.
+    """
+    orders = Order.objects.filter(pk__in=reasons, state=Order.State.UNROUTABLE).order_by("pk")
+    held = list(orders)
+    orders.update(state=Order.State.HELD, version=F("version") + 1)
+    reason = OrderHold.Reason.UNROUTABLE
+    holds = [OrderHold(order=order, reason=reason, detail=reasons[order.pk][:200], opened_at=at) for order in held]
+    OrderHold.objects.bulk_create(holds, ignore_conflicts=True)
+    facts = [events.OrderHeld(order_id=order.pk, order_no=order.order_no, reasons=[reason.value]) for order in held]
+    journal.record(*facts, actor=actor, at=at)
 
 
 @transaction.atomic

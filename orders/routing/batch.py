@@ -5,16 +5,18 @@ from those to whom it matters little (chains), if there is time from a start tha
 with scarcity (prices). Stopping early is always safe: a plan in hand is a plan that can be kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from oms_project.money import yuan
 from orders.routing.chains import Exchange, Story
 from orders.routing.market import BatchTerms, Lot, OpenOrder, Parcel, Placement, Plan, prepare
-from orders.routing.partition import indexes_of
+from orders.routing.partition import UNREACHABLE, indexes_of
 from orders.routing.prices import scarcity_prices
 from orders.routing.rules import RELAXED_TEXT
-from orders.routing.shelves import Prices, Shelves, fill
+from orders.routing.shelves import FullShelves, Prices, Shelves, fill
 from orders.routing.table import RoutingTable
 
 MOST_MOVES = 2
@@ -54,7 +56,8 @@ class Move:
     """An order that does not stay where it was, or where it would have gone first come.
 
     gain_fen is what the batch saves on this order; negative for one that makes way. Moves belong
-    together: the place that one takes may be the one that another gives up.
+    together: the place that one takes may be the one that another gives up. scarcity_fen is what
+    it was asked for what others had; nothing where somebody had to climb a rung, which is no money.
     """
 
     order_id: int
@@ -114,46 +117,77 @@ def route_batch(
     forecast `prices` every plan is chosen and counted with them, so decide with the same ones.
     Whoever has no place in the end is tried on looser terms, where its terms say so.
     """
-    terms = terms or BatchTerms()
+    with _nothing_to_collect():
+        return _route(orders, table, stock, remaining, terms or BatchTerms(), effort, prices, keeps_going)
+
+
+def _route(
+    orders: Sequence[OpenOrder],
+    table: RoutingTable,
+    stock: Mapping[tuple[int, int], int],
+    remaining: Mapping[int, int] | None,
+    terms: BatchTerms,
+    effort: Effort,
+    prices: Prices | None,
+    keeps_going: KeepsGoing,
+) -> Batch:
     lots = _free(prepare(orders, table, terms))
     shelves = fill(lots, stock, remaining, rung_fen=terms.rung_fen)
-    opening = shelves.copy(prices)
+    opening = FullShelves.like(shelves, prices)
     shelves.prices = prices
     for lot in lots:
         if lot.plan[1]:
             opening.take(lot, lot.plan, -1)
             lot.plan = shelves.worth(lot, lot.plan[1]), lot.plan[1]
+    if effort != FIRST_COME:
+        for lot in lots:
+            lot.rank(opening)
     _first_come([lot for lot in lots if not lot.plan[1]], shelves)
     before = [lot.plan for lot in lots]
     first_come_fen = _total(lots)
     stories, shelves = _improve(lots, opening, shelves, effort, keeps_going)
     if _total(lots) > first_come_fen:
-        stories, shelves = {}, opening.copy(prices)
+        stories, shelves = {}, Shelves.like(opening, prices)
         for lot, plan in zip(lots, before, strict=True):
             lot.plan = plan
             shelves.take(lot, plan)
     lots = _relax(lots, table, terms, shelves)
-    changed = [(lot, plan) for lot, plan in zip(lots, before, strict=True) if set(lot.plan[1]) != set(plan[1])]
+    moved = [(lot, was) for lot, was in zip(lots, before, strict=True) if lot.plan is not was]
     return Batch(
-        placed=tuple(_placed(lot, shelves) for lot in lots),
-        moves=tuple(_move(lot, plan, stories.get(lot.number, Story()), lots) for lot, plan in changed),
+        placed=tuple(as_placed(lot, shelves) for lot in lots),
+        moves=tuple(
+            _move(lot, was, stories.get(lot.number, Story()), lots, terms)
+            for lot, was in moved
+            if set(lot.plan[1]) != set(was[1])
+        ),
         first_come_fen=first_come_fen,
         total_fen=_total(lots),
     )
 
 
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """A batch makes hundreds of thousands of tuples and no cycles; looking for cycles would take a third of its time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _improve(
-    lots: Sequence[Lot], opening: Shelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing
+    lots: Sequence[Lot], opening: FullShelves, shelves: Shelves, effort: Effort, keeps_going: KeepsGoing
 ) -> tuple[dict[int, Story], Shelves]:
     """Better plans for the lots, if there are any; returns how they came about, and what is left then."""
     if effort == FIRST_COME:
         return {}, shelves
     for lot in lots:
-        lot.thin(opening.has)
         lot.ideal_fen = opening.cheapest(lot)[0]
     if effort.price_rounds:
         scarce = scarcity_prices(lots, opening, keeps_going=keeps_going, rounds=effort.price_rounds)
-        shelves = opening.copy(scarce)
+        shelves = Shelves.like(opening, scarce)
         _first_come(lots, shelves)
         shelves.prices = opening.prices
         for lot in lots:
@@ -209,26 +243,29 @@ def _current(lot: Lot) -> Plan | None:
         mask = 0
         for line in placement.line_indexes:
             mask |= 1 << unit_of[line]
-        ranking = lot.ranking_of(mask, lot.area.rungs - 1)
-        spot = next((spot for spot in ranking if spot[2] == placement.node_id), None)
+        spot = lot.spot(placement.node_id, mask)
         if spot is None or sum(len(lot.units[unit]) for unit in indexes_of(mask)) != len(placement.line_indexes):
             return None
         parcels.append((mask, spot[2], spot[3], spot[0]))
     return 0, tuple(parcels)
 
 
-def _placed(lot: Lot, shelves: Shelves) -> Placed:
+def as_placed(lot: Lot, shelves: Shelves) -> Placed:
+    """Where the plan of a lot puts its order, and what that costs with the prices of the shelves."""
     parcels = lot.plan[1]
-    cost = sum(parcel[3] for parcel in parcels) + lot.split_fee_fen * max(0, len(parcels) - 1)
+    cost = sum([parcel[3] for parcel in parcels]) + lot.split_fee_fen * max(0, len(parcels) - 1)
     if shelves.prices is not None:
         cost += sum(shelves.prices.of(node_id, dealer_id, lot.needs_of(mask)) for mask, node_id, dealer_id, _ in parcels)
     placements = lot.placements(lot.plan)
-    served = {line for placement in placements for line in placement.line_indexes}
-    unfilled = tuple(line for line in range(len(lot.asked.order.lines)) if line not in served)
+    served = sum([len(placement.line_indexes) for placement in placements])
+    unfilled: tuple[int, ...] = ()
+    if served < len(lot.asked.order.lines):
+        given = {line for placement in placements for line in placement.line_indexes}
+        unfilled = tuple(line for line in range(len(lot.asked.order.lines)) if line not in given)
     return Placed(lot.asked.order.order_id, placements, cost, unfilled, lot.is_relaxed)
 
 
-def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot]) -> Move:
+def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot], terms: BatchTerms) -> Move:
     def ids(numbers: Sequence[int]) -> tuple[int, ...]:
         return tuple(lots[number].asked.order.order_id for number in numbers)
 
@@ -240,6 +277,6 @@ def _move(lot: Lot, before: Plan, story: Story, lots: Sequence[Lot]) -> Move:
         gain_fen=before[0] - lot.plan[0],
         displaced=ids(story.displaced),
         made_way_for=made_way_for,
-        scarcity_fen=story.scarcity_fen,
+        scarcity_fen=story.scarcity_fen if story.scarcity_fen < (terms.rung_fen or UNREACHABLE) else 0,
         is_relaxed=lot.is_relaxed,
     )

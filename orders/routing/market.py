@@ -1,11 +1,14 @@
 """The orders of one batch, prepared so that the same question can be asked thousands of times. Pure.
 
-Places are ranked once per area and weight of goods; a question then walks down a short list until
-it meets somebody who has the goods. Costs are those of `Candidate.cost_fen`, as for one decision.
+An order that is asked about often remembers who had its goods when all was on the shelves, cheapest
+first; a question then walks down a short list until it meets somebody who still has them. Costs are
+those of `Candidate.cost_fen`, as for one decision.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, indexes_of
@@ -14,6 +17,7 @@ from orders.routing.rules import NEVER, Rung, hq_ladder
 from orders.routing.table import Candidate, Installs, RoutingTable, Tariff
 from orders.rulesets.rules import OrderTerms, Unroutable
 
+Stand = tuple[int, int, int, int, int]  # base cost in fen, kind of terms, rank by code, node id, dealer id
 Spot = tuple[int, int, int, int]  # cost in fen, rank by code, node id, dealer id
 Ranking = list[Spot]  # cheapest first
 Needs = tuple[tuple[int, int], ...]  # (SKU id, units)
@@ -22,8 +26,18 @@ Credits = Mapping[int, Mapping[int, int]]  # ageing credit in fen per unit, by S
 Parcel = tuple[int, int, int, int]  # mask of units, node id, dealer id, cost in fen
 Plan = tuple[int, tuple[Parcel, ...]]  # cost in fen with everything a batch weighs, and the parcels
 
+MOST_ASKINGS = 1000  # ladders, refusals and terms whose areas are kept
+Asking = tuple[tuple[Rung, ...], frozenset[int], bool, int, bool]  # ladder, refusals, whether rungs count, terms, looser
 NO_GOODS: Goods = (0, (), frozenset(), ())
+NO_CREDITS: Credits = {}
 NO_PLAN: Plan = (0, ())
+
+
+class Left(Protocol):
+    """What is left: units by SKU and node, pieces of work by dealer."""
+
+    left: dict[int, dict[int, int]]
+    room: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,47 +88,40 @@ class Area:
         """`places` by code, each with the rung on which it is asked."""
         self.rungs = rungs
         self.rung_of = {place.node.node_id: rung for place, rung in places}
+        self.place_of = {place.node.node_id: place for place, _ in places}
         self.dealers = frozenset(place.node.dealer_id or OURS for place, _ in places)
         self._tariffs: dict[Tariff, int] = {}
-        self._places = []
+        self._stands: list[Stand] = []
         for number, (place, _) in enumerate(places):
             kind = self._tariffs.setdefault(place.tariff, len(self._tariffs))
-            self._places.append((place.base_fen, kind, number, place.node.node_id, place.node.dealer_id or OURS))
-        self._skills = [None if place.node.dealer_id is None else place.node.skills for place, _ in places]
-        self._able: dict[tuple[frozenset[str], int], list[tuple[int, int, int, int, int]]] = {}
-        self._rankings: dict[tuple[int, Installs, int], Ranking] = {}
+            self._stands.append((place.base_fen, kind, number, place.node.node_id, place.node.dealer_id or OURS))
+        self.stand_of = {stand[3]: stand for stand in self._stands}
+        self._able: dict[tuple[frozenset[str], int], list[Stand]] = {}
 
-    def ranking(self, goods: Goods, rung: int) -> Ranking:
-        """The places that may have these goods up to a rung, cheapest first, equal costs by code."""
-        weight_g, installs, skills, _ = goods
-        key = (weight_g, installs, rung)
-        found = self._rankings.get(key)
-        if found is None:
-            extra = [sum(tariff.goods_fen(weight_g, installs)) for tariff in self._tariffs]
-            able = self._able_to(skills, rung)
-            found = self._rankings[key] = [
-                (base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in able
-            ]
-            found.sort()
-        return found
-
-    def _able_to(self, skills: frozenset[str], rung: int) -> list[tuple[int, int, int, int, int]]:
+    def stands(self, skills: frozenset[str], rung: int) -> list[Stand]:
         """The places with these skills up to a rung; our own buy them."""
         found = self._able.get((skills, rung))
         if found is None:
             found = self._able[skills, rung] = [
-                place
-                for place, has in zip(self._places, self._skills, strict=True)
-                if self.rung_of[place[3]] <= rung and (has is None or skills <= has)
+                stand for stand in self._stands if self.rung_of[stand[3]] <= rung and self.has_skills(stand[3], skills)
             ]
         return found
+
+    def has_skills(self, node_id: int, skills: frozenset[str]) -> bool:
+        node = self.place_of[node_id].node
+        return node.dealer_id is None or skills <= node.skills
+
+    def extras(self, weight_g: int, installs: Installs) -> list[int]:
+        """What these goods add to the cost of a package, by the kind of a stand."""
+        return [sum(tariff.goods_fen(weight_g, installs)) for tariff in self._tariffs]
 
 
 @dataclass(slots=True)
 class Lot:
     """An order ready to be asked about. A unit is a line, or the lines that must stay together.
 
-    goods and rankings are by mask of units, for up to eight units; rankings also by rung.
+    goods are by mask of units, for up to eight units. rankings, by rung and mask, are there for who is
+    asked about often: the places that had the goods when it was ranked. has_shared: units share a SKU.
     waived is what it costs to leave a unit out, limit_fen a cost at which no plan is worth having.
     Costs of places are less the credit for what has lain long there.
     sku_id and quantity are set where all is one unit of one SKU on one rung, the most frequent case.
@@ -125,7 +132,7 @@ class Lot:
     area: Area
     units: tuple[tuple[int, ...], ...]
     goods: list[Goods]
-    rankings: list[list[Ranking]]
+    has_shared: bool
     waived: list[int]
     unserved: Plan
     limit_fen: int
@@ -136,26 +143,61 @@ class Lot:
     quantity: int = 0
     ideal_fen: int = 0
     plan: Plan = NO_PLAN
+    rankings: list[list[Ranking]] = field(default_factory=list)
     is_relaxed: bool = False
 
     @property
     def full(self) -> int:
         return (1 << len(self.units)) - 1
 
-    def thin(self, has: Callable[[Spot, Needs], bool]) -> None:
-        """Forget the places that have not got the goods even now, with everything on the shelves."""
-        if len(self.goods) == 2:
-            self.rankings = [[[], [spot for spot in by_mask[1] if has(spot, self.goods[1][3])]] for by_mask in self.rankings]
-            return
-        able: dict[int, int] = {}
-        for unit in range(len(self.units) if len(self.goods) > 1 else 0):
-            for spot in self.rankings[-1][1 << unit] if self.rankings else ():
-                if has(spot, self.goods[1 << unit][3]):
-                    able[spot[2]] = able.get(spot[2], 0) | 1 << unit
-        self.rankings = [
-            [[spot for spot in ranking if able.get(spot[2], 0) & mask == mask] for mask, ranking in enumerate(by_mask)]
-            for by_mask in self.rankings
-        ]
+    def rank(self, stock: Left) -> None:
+        """Remember who has the goods now; ask so when all is on the shelves."""
+        self.rankings = [self.ranked(stock, rung) for rung in range(self.area.rungs)]
+
+    def ranked(self, stock: Left, rung: int) -> list[Ranking]:
+        """By mask of units: the places up to a rung that have the goods now, cheapest first, equal costs by code."""
+        if len(self.goods) > 2:
+            return self._ranked_by_mask(stock, rung)
+        room = stock.room
+        rankings: list[Ranking] = [[]]
+        for weight_g, installs, skills, needs in self.goods[1:]:
+            extra = self.area.extras(weight_g, installs)
+            ranking = [
+                (base + extra[kind], number, node_id, dealer_id)
+                for base, kind, number, node_id, dealer_id in self._with(stock.left, needs, self.area.stands(skills, rung))
+                if room[dealer_id] > 0
+            ]
+            rankings.append(self._sorted(ranking, needs))
+        return rankings
+
+    def _ranked_by_mask(self, stock: Left, rung: int) -> list[Ranking]:
+        left, area = stock.left, self.area
+        able: dict[Stand, int] = {}
+        for unit in range(len(self.units)):
+            _, _, skills, needs = self.goods[1 << unit]
+            for stand in self._with(left, needs, area.stands(skills, rung)):
+                able[stand] = able.get(stand, 0) | 1 << unit
+        free = [(has, *stand) for stand, has in able.items() if stock.room[stand[4]] > 0]
+        rankings: list[Ranking] = [[]]
+        for mask in range(1, len(self.goods)):
+            weight_g, installs, _, needs = self.goods[mask]
+            extra = area.extras(weight_g, installs)
+            ranking = [
+                (base + extra[kind], number, node_id, dealer_id)
+                for has, base, kind, number, node_id, dealer_id in free
+                if has & mask == mask and (not self.has_shared or has_all(left, node_id, needs))
+            ]
+            rankings.append(self._sorted(ranking, needs))
+        return rankings
+
+    @staticmethod
+    def _with(left: Mapping[int, Mapping[int, int]], needs: Needs, stands: list[Stand]) -> list[Stand]:
+        """The stands that have the goods."""
+        if len(needs) != 1:
+            return [stand for stand in stands if has_all(left, stand[3], needs)]
+        ((sku_id, units),) = needs
+        here = left[sku_id]
+        return [stand for stand in stands if here.get(stand[3], 0) >= units]
 
     def needs_of(self, mask: int) -> Needs:
         return self.goods[mask][3] if mask < len(self.goods) else self.goods_of(mask)[3]
@@ -168,11 +210,36 @@ class Lot:
         return found
 
     def ranking_of(self, mask: int, rung: int) -> Ranking:
-        """The places for any mask, also where there are too many units to list them all."""
-        return _ranked(self.area, self.goods_of(mask), rung, self.credits)
+        """The places for any mask, also where there are too many units to list them all; whether they have it or not."""
+        weight_g, installs, skills, needs = self.goods_of(mask)
+        extra = self.area.extras(weight_g, installs)
+        stands = self.area.stands(skills, rung)
+        return self._sorted([(base + extra[kind], number, node, dealer) for base, kind, number, node, dealer in stands], needs)
+
+    def spot(self, node_id: int, mask: int) -> Spot | None:
+        """One place with the cost of these goods there; None if it is not open to them."""
+        weight_g, installs, skills, needs = self.goods_of(mask)
+        stand = self.area.stand_of.get(node_id)
+        if stand is None or not self.area.has_skills(node_id, skills):
+            return None
+        base, kind, number, _, dealer_id = stand
+        return self._sorted([(base + self.area.extras(weight_g, installs)[kind], number, node_id, dealer_id)], needs)[0]
+
+    def _sorted(self, ranking: Ranking, needs: Needs) -> Ranking:
+        """Cheapest first, equal costs by code, where they have lain long for less."""
+        if self.credits:
+            wanted = [(self.credits[sku_id], units) for sku_id, units in needs if sku_id in self.credits]
+            ranking = [
+                (cost - sum(here.get(node_id, 0) * units for here, units in wanted), number, node_id, dealer_id)
+                for cost, number, node_id, dealer_id in ranking
+            ]
+        ranking.sort()
+        return ranking
 
     def placements(self, plan: Plan) -> tuple[Placement, ...]:
         """A plan in the words of the order, by line."""
+        if len(plan[1]) == 1 and plan[1][0][0] == self.full:
+            return (Placement(plan[1][0][1], tuple(range(len(self.asked.order.lines)))),)
         found = (
             Placement(node_id, tuple(sorted(line for unit in indexes_of(mask) for line in self.units[unit])))
             for mask, node_id, _, _ in plan[1]
@@ -180,22 +247,33 @@ class Lot:
         return tuple(sorted(found, key=lambda each: each.line_indexes))
 
 
+_areas: WeakKeyDictionary[RoutingTable, dict[Asking, dict[tuple[str, str], Area]]] = WeakKeyDictionary()
+
+
 def prepare(orders: Sequence[OpenOrder], table: RoutingTable, terms: BatchTerms, *, is_relaxed: bool = False) -> list[Lot]:
-    """The orders ready to be asked about; the areas they share are ranked once. `is_relaxed`: on their looser terms."""
+    """The orders ready to be asked about, on their looser terms if `is_relaxed`. Areas are kept as long as their table."""
     credits: dict[int, dict[int, int]] = {}
     for (node_id, sku_id), fen in table.ageing.items():
         credits.setdefault(sku_id, {})[node_id] = fen
-    areas: dict[tuple[str, str, tuple[Rung, ...], frozenset[int], int], Area] = {}
+    of_table = _areas.setdefault(table, {})
+    is_strict = terms.rung_fen > 0
+    here: dict[tuple[str, str], Area] = {}
+    before: tuple[tuple[Rung, ...], frozenset[int], OrderTerms] | None = None
     lots = []
     for number, asked in enumerate(orders):
         on = table.terms_for(asked.order)
         if is_relaxed:
             on = table.loosened(on)
-        key = (asked.order.division_code, asked.order.channel, asked.ladder, asked.refused, id(on))
-        area = areas.get(key)
+        if before is None or asked.ladder is not before[0] or asked.refused is not before[1] or on is not before[2]:
+            before = asked.ladder, asked.refused, on
+            if len(of_table) >= MOST_ASKINGS:
+                of_table.clear()
+            here = of_table.setdefault((asked.ladder, asked.refused, is_strict, id(on), is_relaxed), {})
+        key = (asked.order.division_code, asked.order.channel)
+        area = here.get(key)
         if area is None:
             only_hq = is_relaxed and on.on_unroutable is Unroutable.HQ
-            area = areas[key] = _area(asked, table, on, is_strict=terms.rung_fen > 0, only_hq=only_hq)
+            area = here[key] = _area(asked, table, on, is_strict=is_strict, only_hq=only_hq)
         lots.append(_lot(number, asked, area, terms, on, credits))
     return lots
 
@@ -218,12 +296,11 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms, on: Order
     goods = [NO_GOODS]
     if len(units) <= EXACT_UNITS:
         for unit in units:
-            mine = _goods(lines[index] for index in unit)
+            mine = _goods([lines[index] for index in unit])
             goods += [_added(before, mine) if before is not NO_GOODS else mine for before in goods]
-    mine_of = {line.sku_id: credits[line.sku_id] for line in lines if line.sku_id in credits} if credits else {}
-    rankings = [[[], *(_ranked(area, each, rung, mine_of) for each in goods[1:])] for rung in range(area.rungs)]
+    mine_of = {line.sku_id: credits[line.sku_id] for line in lines if line.sku_id in credits} if credits else NO_CREDITS
     unfilled_fen = on.unfilled_fen if terms.unfilled_fen is None else terms.unfilled_fen
-    worth = [unfilled_fen * sum(lines[index].quantity for index in unit) for unit in units]
+    worth = [unfilled_fen * sum([lines[index].quantity for index in unit]) for unit in units]
     unserved_fen = sum(worth) + terms.rung_fen * len(asked.ladder)
     lot = Lot(
         number=number,
@@ -231,7 +308,7 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms, on: Order
         area=area,
         units=units,
         goods=goods,
-        rankings=rankings,
+        has_shared=len(units) > 1 and _shares(lines),
         waived=[UNREACHABLE] * len(units) if terms.is_whole else worth,
         unserved=(unserved_fen, ()),
         limit_fen=BEYOND if terms.is_whole else unserved_fen,
@@ -244,16 +321,17 @@ def _lot(number: int, asked: OpenOrder, area: Area, terms: BatchTerms, on: Order
     return lot
 
 
-def _ranked(area: Area, goods: Goods, rung: int, credits: Credits) -> Ranking:
-    """The ranking of an area, less what these goods are credited where they have lain long."""
-    ranking = area.ranking(goods, rung)
-    wanted = [(credits[sku_id], units) for sku_id, units in goods[3] if sku_id in credits]
-    if not wanted:
-        return ranking
-    return sorted(
-        (cost - sum(here.get(node_id, 0) * units for here, units in wanted), number, node_id, dealer_id)
-        for cost, number, node_id, dealer_id in ranking
-    )
+def _shares(lines: Sequence[LineToRoute]) -> bool:
+    counted = [line.sku_id for line in lines if line.is_counted]
+    return len(set(counted)) < len(counted)
+
+
+def has_all(left: Mapping[int, Mapping[int, int]], node_id: int, needs: Needs) -> bool:
+    """A plain loop, as this is asked millions of times."""
+    for sku_id, units in needs:  # noqa: SIM110
+        if left[sku_id].get(node_id, 0) < units:
+            return False
+    return True
 
 
 def _goods(lines: Iterable[LineToRoute]) -> Goods:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from orders.routing.market import Lot
-from orders.routing.shelves import Prices, Shelves
+from orders.routing.shelves import FullShelves, Prices, Shelves
 
 ROUNDS = 6
 FIRST_STEP_FEN, LAST_STEP_FEN = 4000, 200
@@ -18,15 +18,16 @@ def scarcity_prices(
 ) -> Prices:
     """Prices at which the orders, each for itself, about share what there is.
 
-    In each round every order chooses on full shelves at the prices of the round before. What is
-    wanted more often than it is there gets dearer by the share that is missing, at most by one
-    step; what is left over gets cheaper. Steps fall from 40 to 2 yuan; the prices are the mean of
-    the last half of the rounds. May stop after any order: then the rounds so far count.
+    The lots have been ranked on these shelves, which are full. In each round every order chooses on
+    them at the prices of the round before. What is wanted more often than it is there gets dearer by
+    the share that is missing, at most by one step; what is left over gets cheaper. Steps fall from 40
+    to 2 yuan; the prices are the mean of the last half of the rounds. May stop after any order: then
+    the rounds so far count.
     """
     units: UnitPrices = {}
     works: WorkPrices = {}
     kept: list[tuple[UnitPrices, WorkPrices]] = []
-    priced = shelves.copy()
+    priced = FullShelves.like(shelves)
     for number in range(rounds):
         priced.prices = _mean([(units, works)])
         wanted: dict[tuple[int, int], int] = {}

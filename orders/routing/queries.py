@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from dealers.acceptance import queries as acceptance
+from dealers.directory.rules import day_of
 from dealers.divisions import queries as divisions
 from dealers.models import Division, ServiceArea, Skill, Staff
 from inventory.models import Node
@@ -34,7 +36,7 @@ _kept: dict[str, _Read] = {}
 def routing_table(at: datetime) -> RoutingTable:
     """Everything a decision needs, from this process's memory while it is fresh.
 
-    Thirteen statements otherwise; one more for quotas, at most each minute, and one for what has lain
+    Fourteen statements otherwise; one more for quotas, at most each minute, and one for what has lain
     long, at most every five minutes, where the rules ask for them.
     """
     table: RoutingTable = _fresh("table", None, at, FRESH, lambda: table_by(_book(), at))
@@ -82,13 +84,11 @@ def table_by(book: RuleBook, at: datetime) -> RoutingTable:
     for dealer_id, code in Skill.objects.values_list("dealer_id", "code"):
         skills.setdefault(dealer_id, set()).add(code)
     able = {dealer_id: frozenset(codes) for dealer_id, codes in skills.items()}
-    nodes, answers = [], {}
+    nodes = []
     for node in Node.objects.filter(is_active=True).select_related("dealer"):
         dealer = node.dealer
         if dealer and not dealer.is_active:
             continue
-        if dealer:
-            answers[dealer.pk] = (dealer.accepted_count, dealer.refused_count)
         nodes.append(
             NodeFacts(
                 node_id=node.pk,
@@ -116,7 +116,7 @@ def table_by(book: RuleBook, at: datetime) -> RoutingTable:
         ],
         book=book,
         centroids={code: (lng, lat) for code, lng, lat in centres if lng is not None and lat is not None},
-        answers=answers,
+        answers={dealer_id: (each.yes, each.no) for dealer_id, each in acceptance.answers_on(day_of(at)).items()},
         at=at,
         shares=_shares(book, at),
         ageing=_ageing(book, at),

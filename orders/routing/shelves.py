@@ -6,8 +6,9 @@ counted with them; the cost of a parcel itself stays what the package costs.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
-from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot
+from orders.routing.market import OURS, Lot, Needs, Parcel, Plan, Ranking, Spot, has_all
 from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
 
 ANY_NUMBER = 1 << 40
@@ -45,10 +46,11 @@ class Shelves:
     ) -> None:
         self.left, self.room, self.rung_fen, self.prices = left, room, rung_fen, prices
 
-    def copy(self, prices: Prices | None = None) -> "Shelves":
-        """The same, to be emptied separately, with other prices."""
-        left = {sku_id: dict(here) for sku_id, here in self.left.items()}
-        return Shelves(left, dict(self.room), rung_fen=self.rung_fen, prices=prices)
+    @classmethod
+    def like(cls, other: "Shelves", prices: Prices | None = None) -> Self:
+        """The same goods, to be emptied separately, with other prices."""
+        left = {sku_id: dict(here) for sku_id, here in other.left.items()}
+        return cls(left, dict(other.room), rung_fen=other.rung_fen, prices=prices)
 
     def take(self, lot: Lot, plan: Plan, times: int = 1) -> None:
         """Count a plan off the shelves; −1 times puts it back."""
@@ -64,8 +66,9 @@ class Shelves:
             return self.plan(lot, self._dearest_aside, lot.limit_fen)
         if not lot.sku_id:
             return self.plan(lot, self._first, lot.limit_fen)
+        ranking = lot.rankings[0][1] if lot.rankings else lot.ranked(self, 0)[1]
         here, room, units, limit = self.left[lot.sku_id], self.room, lot.quantity, lot.limit_fen
-        for cost, _, node_id, dealer_id in lot.rankings[0][1]:
+        for cost, _, node_id, dealer_id in ranking:
             if cost >= limit:
                 break
             if here.get(node_id, 0) >= units and room[dealer_id] > 0:
@@ -78,10 +81,11 @@ class Shelves:
         Rungs are tried one after the other while one more may still pay.
         """
         best = lot.unserved
-        for rung, rankings in enumerate(lot.rankings):
+        for rung in range(lot.area.rungs):
             climbed = rung * self.rung_fen
             if climbed >= limit:
                 break
+            rankings = lot.rankings[rung] if lot.rankings else lot.ranked(self, rung)
             cost, parcels = self._on_rung(lot, rung, rankings, choose, limit - climbed)
             if parcels and cost + climbed < limit:
                 limit = cost + climbed
@@ -103,10 +107,7 @@ class Shelves:
 
     def has(self, spot: Spot, needs: Needs) -> bool:
         """Whether a place can do this now."""
-        if self.room[spot[3]] <= 0:
-            return False
-        node_id, left = spot[2], self.left
-        return all(left[sku_id].get(node_id, 0) >= units for sku_id, units in needs)
+        return self.room[spot[3]] > 0 and has_all(self.left, spot[2], needs)
 
     def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
         left, room = self.left, self.room
@@ -239,6 +240,29 @@ def _widest(offers: Sequence[Ranking], full: int, most: int) -> set[int]:
         chosen.add(place[1])
         full &= ~able[place]
     return chosen
+
+
+class FullShelves(Shelves):
+    """Shelves from which nobody takes: whoever was ranked on them has the goods and the room."""
+
+    def _first(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
+        return (ranking[0][0], ranking[0]) if ranking and ranking[0][0] < limit else None
+
+    def _dearest_aside(self, ranking: Ranking, needs: Needs, limit: int) -> Choice | None:
+        assert self.prices is not None
+        works = self.prices.works
+        prices = [(here, units) for sku_id, units in needs if (here := self.prices.units.get(sku_id))]
+        best, found = limit, None
+        for spot in ranking:
+            cost, _, node_id, dealer_id = spot
+            if cost > best or cost >= limit:
+                break
+            cost += works.get(dealer_id, 0)
+            for here, units in prices:
+                cost += here.get(node_id, 0) * units
+            if cost < best or (cost == best and found is not None and spot[1] < found[1]):
+                best, found = cost, spot
+        return (best, found) if found is not None else None
 
 
 def _parcel(mask: int, spot: Spot) -> Parcel:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from dealers.acceptance.rules import PRIOR_NO, PRIOR_YES
 from orders.lifecycle.rules import OrderToRoute
 from orders.rulesets.rules import FreightRate, OrderTerms, RuleBook, Unroutable, Where
 
@@ -158,13 +159,13 @@ def distance_km(lng: float, lat: float, other_lng: float, other_lat: float) -> i
     return math.ceil(round(12742 * math.asin(math.sqrt(min(1.0, half))), 3))
 
 
-def risk_fen(refusal_cost_fen: int, accepted: int, refused: int) -> int:
+def risk_fen(refusal_cost_fen: int, yes: int, no: int) -> int:
     """What asking a dealer costs on average in refusals: cost × (1 − p) / p.
 
-    p = (accepted + 4) / (accepted + refused + 5.6): a dealer nobody knows says yes 5 times in 7.
-    Exact integers, rounded half up.
+    yes and no are the weights of its answers in thousandths; with the prior p = (yes + 4) / (yes + no + 5.6), as
+    dealers' acceptance has it. Exact integers, rounded half up.
     """
-    odds_no, odds_yes = 10 * refused + 16, 10 * accepted + 40
+    odds_no, odds_yes = no + PRIOR_NO, yes + PRIOR_YES
     return (2 * refusal_cost_fen * odds_no + odds_yes) // (2 * odds_yes)
 
 
@@ -195,7 +196,7 @@ class RoutingTable:
         shares: Mapping[int, tuple[int, int]] | None = None,
         ageing: Mapping[tuple[int, int], int] | None = None,
     ) -> None:
-        """`answers` is (accepted, refused) per dealer, `shares` (its work, all work) this month; both by id.
+        """`answers` is (yes, no) in thousandths of an answer, `shares` (its work, all work) this month; both by id.
 
         `centroids` is (lng, lat) per division; `ageing` the credit in fen per unit, by (node, SKU).
         """

@@ -123,7 +123,7 @@ class SimulationAdmin(ReadOnlyAdmin):
         if not self.has_begin_permission(request):
             raise PermissionDenied
         example = ["A001", "江苏省苏州市吴中区", "抖店", "SKU-0001", 1, ""]
-        return spreadsheet.file_of_lines(request, "假设订单", files.TITLES, [example])
+        return spreadsheet.csv_file(request, "假设订单", files.TITLES, [example])
 
     def savings_view(self, request: HttpRequest) -> HttpResponseBase:
         """The last days' decisions against the nearest place first; `?csv=1` as a spreadsheet."""
@@ -134,7 +134,7 @@ class SimulationAdmin(ReadOnlyAdmin):
         midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
         found = queries.savings(since=midnight - timedelta(days=days - 1), most_orders=MOST_REPORTED)
         if request.GET.get("csv"):
-            return spreadsheet.file_of_lines(request, f"节省报告-{days}天", pages.SAVED, pages.saved_lines(found))
+            return spreadsheet.csv_file(request, f"节省报告-{days}天", pages.SAVED, pages.saved_lines(found))
         most = MOST_REPORTED if sum(each.orders for each in found.values()) == MOST_REPORTED else 0
         return self._page(
             request, "savings", title="节省报告", days=days, choices=(1, 7, 14, 31), most=most, **pages.shown_savings(found)

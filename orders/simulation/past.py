@@ -12,6 +12,8 @@ from datetime import datetime
 
 from django.db.models import F, Q, Sum
 
+from dealers.capacity import queries as capacity
+from dealers.capacity.rules import DealerDay
 from dealers.models import Dealer
 from inventory.ledger.rules import free_units
 from inventory.models import Level, Movement, Reservation, StockLock
@@ -228,6 +230,6 @@ def won_before(at: datetime) -> dict[int, int]:
     return counts
 
 
-def capacities() -> dict[int, int]:
-    """How many pieces of work each dealer takes in a day."""
-    return dict(Dealer.objects.values_list("id", "capacity_per_day"))
+def days_of_all(at: datetime) -> dict[int, DealerDay]:
+    """What each dealer may take on the day of a moment, with what it may carry on."""
+    return capacity.days_of(list(Dealer.objects.values_list("id", flat=True)), at)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from django.db.models import Q
 
+from dealers.capacity.rules import left_of
 from dealers.divisions import queries as divisions
 from inventory.models import Sku
 from orders.catalogue import queries as catalogue
@@ -20,6 +21,8 @@ from orders.routing.rules import Decision, RoutingTable, decide
 from orders.routing.telling import explain
 from orders.rulesets import queries as rulesets
 from orders.rulesets.rules import SHANGHAI, RuleBook
+from orders.scarcity import queries as scarcity
+from orders.scarcity.rules import NOTHING_SCARCE
 from orders.simulation import past
 from orders.simulation.models import Simulation
 from orders.simulation.rules import Due, Side, Stage, bursts
@@ -57,7 +60,7 @@ class Trial:
 
 
 def trial(*, question: Question, at: datetime, moment: datetime | None = None) -> Trial:
-    """Decide an order on the stock of now as if it came at a moment (None: now); nothing is kept.
+    """Decide an order on the stock and the dealers' room of now as if it came at a moment (None: now); nothing is kept.
 
     Raises CannotAsk (what the question names is not known) and NotFound (the rule set).
     """
@@ -68,7 +71,18 @@ def trial(*, question: Question, at: datetime, moment: datetime | None = None) -
     book = rulesets.published_book() if question.ruleset_id is None else rulesets.book_of(question.ruleset_id)
     table = routing.table_by(book, moment)
     stock = dispatch.stock_for([order], table, at)
-    decision = decide(order, table, stock.view(order.claims), ladder=dispatch.ladder_for(order.channel), at=moment)
+    ladder, scarce = dispatch.ladder_for(order.channel), scarcity.scarcity(at)
+    left = left_of(dispatch.days_for([order], table, at).values())
+    decision = decide(
+        order,
+        table,
+        stock.view(order.claims),
+        ladder=ladder,
+        at=moment,
+        remaining=left,
+        scarcity=scarce.units,
+        work_prices=scarce.works,
+    )
     told = explain(decision.trace, [package.as_dict() for package in decision.packages], decision.on_terms())
     return Trial(book.name, region_of(code), moment, order, decision, told, _sketch(order, table, decision))
 
@@ -159,7 +173,7 @@ def run_of(simulation: Simulation) -> Run:
     opening = past.opening(sku_ids=skus, order_nos=numbers, since=since, until=until)
     live = routing.table_by(rulesets.book_of(simulation.live_set_id) if simulation.live_set_id else RuleBook(), since)
     draft = routing.table_by(rulesets.book_of(simulation.rule_set_id), since)
-    capacity, won = past.capacities(), past.won_before(since)
+    capacity, won, scarce = past.days_of_all(since), past.won_before(since), scarcity.scarcity(since)
     ladders = {channel: dispatch.ladder_for(channel) for channel in {due.order.channel for due in dues}}
     stages = {
         side: Stage(
@@ -171,6 +185,7 @@ def run_of(simulation: Simulation) -> Run:
             seed=simulation.seed,
             has_refusals=simulation.has_refusals,
             won=won,
+            scarce=scarce if side in (Side.DRAFT, Side.LIVE) else NOTHING_SCARCE,
         )
         for side in Side
     }

@@ -7,11 +7,12 @@ count. Pure: the same question always gets the same answer.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
+from dealers.capacity.rules import Counted, DealerDay
 from inventory.reservations.rules import Demand, Grant, Shelf
 from orders.dispatch.rules import decide_whole, next_rung
 from orders.lifecycle.rules import OrderToRoute
@@ -22,6 +23,7 @@ from orders.routing.plans import Extras, Load, Stock, kept_together, units_of
 from orders.routing.rules import Decision, Package, RoutingTable, Rung, decide, decided_as
 from orders.routing.table import NO_TEMPLATE, Candidate, risk_fen
 from orders.rulesets.rules import SHANGHAI
+from orders.scarcity.rules import NOTHING_SCARCE, Scarcity
 
 TOGETHER = timedelta(seconds=2)  # orders that come within this are decided together
 MOST_TOGETHER = 100
@@ -104,13 +106,15 @@ class Stage:
     side: Side
     base: RoutingTable
     opening: Shelf
-    capacity: Mapping[int, int]
+    capacity: Mapping[int, DealerDay]
     ladder_for: Ladders
     seed: int
     has_refusals: bool
     won: Mapping[int, int]
+    scarce: Scarcity = NOTHING_SCARCE
     shelf: Shelf = field(init=False)
     table: RoutingTable = field(init=False)
+    allowed: dict[int, int] = field(init=False)
     remaining: dict[int, int] = field(init=False)
     wins: dict[int, int] = field(init=False)
     counted: dict[int, int] = field(init=False)
@@ -122,7 +126,8 @@ class Stage:
         opening = self.opening
         self.shelf = Shelf(dict(opening.free), opening.locks, {number: dict(some) for number, some in opening.locked.items()})
         self.table = self.base
-        self.remaining, self.wins, self.counted = dict(self.capacity), dict(self.won), {}
+        self.allowed = {dealer_id: day.allowed for dealer_id, day in self.capacity.items()}
+        self.remaining, self.wins, self.counted = dict(self.allowed), dict(self.won), {}
 
     def advance(self, at: datetime, changes: Sequence[Change]) -> None:
         """Come to a moment: stock that moved, a new day's capacity, a new month's shares, another hour of the calendars."""
@@ -134,10 +139,19 @@ class Stage:
         if day != self.day:
             if self.day[:7] not in ("", day[:7]):
                 self.wins = {}
-            self.day, self.remaining = day, dict(self.capacity)
+            if self.day:
+                self.allowed = {dealer_id: self._allowed(dealer_id, local.date()) for dealer_id in self.capacity}
+                self.remaining = dict(self.allowed)
+            self.day = day
         if hour != self.hour:
             self.hour, self.counted = hour, dict(self.wins)
             self._turn(at)
+
+    def _allowed(self, dealer_id: int, today: date) -> int:
+        """What a dealer may take today, with what the last day left over."""
+        allowed = self.allowed[dealer_id]
+        last = Counted(date.fromisoformat(self.day), allowed - self.remaining[dealer_id], allowed)
+        return replace(self.capacity[dealer_id], day=today, taken=0, last=last).allowed
 
     def _turn(self, at: datetime) -> None:
         total = sum(self.counted.values())
@@ -186,7 +200,7 @@ class Stage:
         """All that a later run needs to go on from here, as JSON."""
         free = [[*place, units] for place, units in self.shelf.free.items() if self.opening.free.get(place) != units]
         locked = [[number, *place, units] for number, some in self.shelf.locked.items() for place, units in some.items()]
-        counts = {name: list(map(list, getattr(self, name).items())) for name in ("remaining", "wins", "counted")}
+        counts = {name: list(map(list, getattr(self, name).items())) for name in ("allowed", "remaining", "wins", "counted")}
         return {"free": free, "locked": locked, "seen": self.seen, "day": self.day, "hour": self.hour, **counts}
 
     def restore(self, state: Mapping[str, Any], at: datetime) -> None:
@@ -199,7 +213,7 @@ class Stage:
             for place in [place for place in some if (number, *place) not in kept]:
                 del some[place]
         self.seen, self.day, self.hour = state["seen"], state["day"], state["hour"]
-        for name in ("remaining", "wins", "counted"):
+        for name in ("allowed", "remaining", "wins", "counted"):
             setattr(self, name, dict(state[name]))
         self._turn(at)
 
@@ -252,7 +266,17 @@ def _taken(stage: Stage, order: OrderToRoute, packages: tuple[Package, ...], ste
 
 def _decide(stage: Stage, order: OrderToRoute, stock: Stock) -> Decision:
     ladder = stage.ladder_for(order.channel)
-    return decide(order, stage.table, stock, ladder=ladder, at=stage.table.at, remaining=stage.remaining)
+    scarce = stage.scarce
+    return decide(
+        order,
+        stage.table,
+        stock,
+        ladder=ladder,
+        at=stage.table.at,
+        remaining=stage.remaining,
+        scarcity=scarce.units,
+        work_prices=scarce.works,
+    )
 
 
 def _together(stage: Stage, orders: Sequence[OrderToRoute]) -> list[Planned]:
@@ -268,7 +292,7 @@ def _together(stage: Stage, orders: Sequence[OrderToRoute]) -> list[Planned]:
         skus = {line.sku_id for each in members for line in each.lines if line.is_counted}
         stock = {(node, sku): view.get((node, sku), 0) for node in nodes for sku in skus}
         asked = [OpenOrder(each, stage.ladder_for(each.channel)) for each in members]
-        batch = route_batch(asked, stage.table, stock, remaining=stage.remaining, effort=QUICK)
+        batch = route_batch(asked, stage.table, stock, remaining=stage.remaining, effort=QUICK, prices=stage.scarce.prices)
         for order, placed in zip(members, batch.placed, strict=True):
             places = {each.node_id: each.line_indexes for each in placed.placements}
             decision = decided_as(
@@ -277,6 +301,9 @@ def _together(stage: Stage, orders: Sequence[OrderToRoute]) -> list[Planned]:
                 stage.shelf.view(order.claims),
                 places,
                 ladder=stage.ladder_for(order.channel),
+                remaining=stage.remaining,
+                scarcity=stage.scarce.units,
+                work_prices=stage.scarce.works,
                 is_relaxed=placed.is_relaxed,
             )
             found[order.order_id] = _taken(stage, order, decision.packages, decision.ladder_step)
@@ -304,7 +331,7 @@ def _answered(stage: Stage, due: Due, pieces: Sequence[Piece], yardstick: Routin
     """The order once everybody has answered."""
     refusals = sum(_ask(stage, piece) for piece in pieces)
     order, terms = due.order, stage.table.terms_for(due.order)
-    packages = tuple(replace(piece.package, line_indexes=piece.indexes) for piece in pieces if piece.package)
+    packages = tuple(_paid(piece.package, piece.indexes) for piece in pieces if piece.package)
     split_fen = terms.split_fee_fen * max(0, len(packages) - 1)
     cost_fen = sum(package.cost_fen for package in packages) + split_fen
     for package in packages:
@@ -319,6 +346,13 @@ def _answered(stage: Stage, due: Due, pieces: Sequence[Piece], yardstick: Routin
         refusals=refusals,
         unfilled=sum(line.quantity for piece in pieces if piece.package is None for line in piece.order.lines),
     )
+
+
+def _paid(package: Package, indexes: tuple[int, ...]) -> Package:
+    """A package of these lines of the order at what it really costs: a scarcity price chooses, but nobody pays it."""
+    scarce = package.breakdown.get("scarcity", 0)
+    parts = package.breakdown | {"scarcity": 0} if scarce else package.breakdown
+    return replace(package, line_indexes=indexes, cost_fen=package.cost_fen - scarce, breakdown=parts)
 
 
 def _ask(stage: Stage, piece: Piece) -> int:
@@ -338,7 +372,9 @@ def _ask(stage: Stage, piece: Piece) -> int:
             stock, out = stage.shelf.view(order.claims), frozenset(refused)
             packages, piece.step = nearest(order, stage.table, stock, stage.remaining, ladder, out, is_whole=True)
         else:
-            decision = decide_whole(order, stage.table, stage.shelf, ladder, frozenset(refused), stage.table.at)
+            decision = decide_whole(
+                order, stage.table, stage.shelf, ladder, frozenset(refused), stage.scarce, stage.remaining, stage.table.at
+            )
             packages, piece.step = decision.packages, decision.ladder_step
         piece.package = packages[0] if packages else None
         if piece.package:

@@ -3,7 +3,7 @@
 Lock order: Order, then Offer, then work, then stock levels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -16,7 +16,7 @@ from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.models import Order, OrderLine
 from orders.work import rules, statements
 from orders.work.models import FulfillmentOrder
-from orders.work.rules import NewWork
+from orders.work.rules import NewPlace, NewWork
 
 
 class PinnedWork(Stale):
@@ -123,6 +123,48 @@ def rehome_work(
     work.refresh_from_db()
     journal.record(_moved(work, was, actor, "改派"), actor=actor, at=at)
     return work
+
+
+def lock_works(order_ids: Collection[int]) -> list[FulfillmentOrder]:
+    """The pieces of work of some orders that were not cancelled, locked in key order until the transaction ends."""
+    works = FulfillmentOrder.objects.select_for_update().filter(order_id__in=order_ids).order_by("pk")
+    return list(works.exclude(state=FulfillmentOrder.State.CANCELLED))
+
+
+@transaction.atomic(savepoint=False)
+def rehome_works(*, places: Sequence[NewPlace], note: str, actor: str, at: datetime) -> list[events.Event]:
+    """Give offered work to other places, all in one statement; returns the facts, which the caller records.
+
+    The caller holds the locks of the works, whose offers are withdrawn. Raises Stale when one is not on offer.
+    """
+    if not places:
+        return []
+    to = {place.work_id: place for place in places}
+    moved = statements.rehome_works(places, at)
+    if len(moved) < len(to):
+        raise Stale("履约单已变化，不能改派")
+    return [
+        events.WorkMoved(
+            fo_id=work_id,
+            fo_no=fo_no,
+            order_no=order_no,
+            dealer_id=to[work_id].dealer_id,
+            division_code=division_code,
+            was="offered",
+            state=to[work_id].state,
+            actor=actor,
+            note=note,
+        )
+        for work_id, fo_no, order_no, division_code in moved
+    ]
+
+
+@transaction.atomic(savepoint=False)
+def void_works(*, work_ids: Collection[int], at: datetime) -> None:
+    """End offered work whose lines other work takes over; its order goes on. The caller holds the locks."""
+    offered = FulfillmentOrder.objects.filter(pk__in=work_ids, state=FulfillmentOrder.State.OFFERED)
+    if offered.update(state="cancelled", version=F("version") + 1, moved_at=at) < len(work_ids):
+        raise Stale("履约单已变化，不能改派")
 
 
 @transaction.atomic

@@ -19,6 +19,18 @@ class NewWork:
     summary: str
     lines: tuple[tuple[int, int, int], ...]
     accepted_at: datetime | None = None
+    is_pinned: bool = False
+    stuck_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlace:
+    """Where a piece of work goes instead, and in which state it is there."""
+
+    work_id: int
+    node_id: int
+    dealer_id: int | None
+    state: str
 
 
 # From each state of a piece of work, the states it may enter.

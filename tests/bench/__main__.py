@@ -15,6 +15,7 @@ ALL: list[tuple[str, list[str], bool]] = [
     ("routing_decide", ["20", "0.5"], False),
     ("reserve", ["0.5"], True),
     ("pipeline", ["--brief"], True),
+    ("burst", ["--orders", "500", "--seconds", "5", "--every", "3"], True),
     ("push", ["4"], True),
     ("stock_import", ["10000", "csv"], True),
     ("live_push", ["100", "100", "5"], False),

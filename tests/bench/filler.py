@@ -27,7 +27,7 @@ _STEPS = (
     "opened_at, expires_at, answered_at, decline_reason, note) SELECT fo_no || '-1', id, {dealer}, {node}, 1, 1, 'accepted', 2, "
     "8000, '[]', opened_at, opened_at, opened_at, '', '' FROM orders_fulfillmentorder WHERE fo_no LIKE 'D{mark}-%%'",
     "INSERT INTO orders_routingdecision (order_id, fo_no, round, policy, ladder_step, is_routable, cost_fen, runner_up_fen, plan, "
-    "trace, decided_at) SELECT id, '', 1, 'filler v1', 1, true, 5000, NULL, '[]', jsonb_build_array(repeat('t', 1000)), placed_at "
+    "trace, terms, decided_at) SELECT id, '', 1, 'filler v1', 1, true, 5000, NULL, '[]', jsonb_build_array(repeat('t', 1000)), '{{}}', placed_at "
     "FROM orders_order WHERE shop = 'filler{mark}'",
     "INSERT INTO inventory_reservation (level_id, bill, kind, quantity, state, held_at, closed_at) SELECT (SELECT min(id) FROM "
     "inventory_level), order_no || '-1', 'node', 1, 'consumed', placed_at, placed_at FROM orders_order WHERE shop = 'filler{mark}'",

@@ -43,7 +43,7 @@ def make_table(candidates: int, seed: random.Random) -> RoutingTable:
         book=BOOK,
         at=AT,
         centroids={AREA: (120.63, 31.26)},
-        answers={number: (seed.randrange(200), seed.randrange(40)) for number in range(3, candidates + 1)},
+        answers={number: (1000 * seed.randrange(200), 1000 * seed.randrange(40)) for number in range(3, candidates + 1)},
     )
 
 

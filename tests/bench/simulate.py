@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
+from dealers.capacity.rules import DealerDay
 from inventory.reservations.rules import Shelf
 from orders.routing.bench.world import BOOK, LADDER, MIDNIGHT, build
 from orders.simulation.rules import Due, Side, Stage, bursts, replay
@@ -36,7 +37,9 @@ def main(orders: int = 4_000, nodes: int = 300, burst: int = 1) -> None:
                 side=side,
                 base=drafted if side is Side.DRAFT else table,
                 opening=Shelf(world.stock),
-                capacity=world.remaining,
+                capacity={
+                    key: DealerDay(key, MIDNIGHT.date(), count, 0, "1234567", 0, None) for key, count in world.remaining.items()
+                },
                 ladder_for=lambda channel: LADDER,
                 seed=SEED,
                 has_refusals=True,

@@ -17,6 +17,7 @@ from django.utils import timezone
 from bots.miniapp.auth import issue_token
 from dealers.directory import actions as directory
 from dealers.directory.login import MAX_WRONG
+from dealers.directory.rules import day_of
 from inventory.models import Reservation
 from inventory.reservations import actions as reservations
 from inventory.reservations.rules import Want
@@ -52,6 +53,16 @@ def offered() -> tuple[Any, Any, FulfillmentOrder, Any]:
     reservations.hold(wants=[Want(work.fo_no, node.pk, sku.pk, 1)], at=at)
     offer = make_offer(work, expires_at=at + timedelta(minutes=5), at=at)
     return make_staff(dealer, role="owner"), make_staff(dealer, role="clerk"), work, offer
+
+
+def test_a_dealer_sees_how_much_it_may_take_today(call: Call):
+    dealer = make_dealer(capacity_per_day=8)
+    answer = call("GET", "me/day", make_staff(dealer, role="clerk"))
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "day": str(day_of(timezone.now())), "capacity": 8, "carried": 0, "allowed": 8, "taken": 0, "left": 8,
+    }  # fmt: skip
+    assert call("GET", "me/day", make_staff(role="operator")).status_code == 403
 
 
 def test_login_by_phone(call: Call):
@@ -228,7 +239,7 @@ def test_other_mistakes_get_the_one_error_shape(call: Call, offered: Any):
 def test_the_schema_names_every_door(client: Client):
     schema = client.get("/api/schema/?format=json").json()
     assert "/api/offers/{offer_no}/accept" in schema["paths"]
-    assert len(schema["paths"]) == 35
+    assert len(schema["paths"]) == 36
     assert client.get("/api/docs/").status_code == 200
 
 

@@ -42,6 +42,7 @@ COUNTING = ("admin", "finance", "owner")
 DOORS: dict[str, list[Door]] = {
     "api/logout": [Door("POST", EVERYBODY)],
     "api/me": [Door("GET", EVERYBODY)],
+    "api/me/day": [Door("GET", ("owner", "clerk"))],
     "api/me/wechat": [Door("POST", EVERYBODY)],
     "api/socket-ticket": [Door("POST", EVERYBODY)],
     "api/offers": [Door("GET", ANSWERING)],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from dealers.divisions.gazetteer import COUNTY, FILLERS, Division, Gazetteer
+from dealers.divisions.gazetteer import COUNTY, FILLERS, Gazetteer
 from dealers.divisions.package import SHIPPED, Package, read_package
 from dealers.divisions.writing import short_names
 
@@ -35,13 +35,7 @@ def package() -> Package:
 @lru_cache(maxsize=1)
 def gazetteer() -> Gazetteer:
     """The whole country, from the shipped files."""
-    rows = (
-        Division(
-            row.code, row.name, row.level, row.parent, row.valid_to is None, tuple(row.former_names.split()), row.replaced_by
-        )
-        for row in package().divisions
-    )
-    return Gazetteer.of(rows, ((row.code, row.name, row.district) for row in package().townships if row.is_current))
+    return package().gazetteer()
 
 
 class Address(NamedTuple):

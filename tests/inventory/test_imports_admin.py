@@ -1,20 +1,17 @@
 """The pages of imports: who may see and do what, and that a person is told in words whatever goes wrong."""
 
-import asyncio
 from datetime import datetime, timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.http import HttpResponse
-from django.test import Client, RequestFactory
-from django.test.client import AsyncRequestFactory
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from inventory.exchange import actions as exchange
-from inventory.exchange import admin as doors
 from inventory.exchange.adapters.sheet import MOST_BYTES
 from inventory.models import Level, StockFile
 from tests.make import make_level, make_node, make_sku, make_staff
@@ -180,19 +177,6 @@ def test_wrong_rows_come_back_as_a_csv_that_can_be_mended_and_uploaded_again(ope
     ]
     mended = read(operator, body.replace("N9", "N1").replace("-1", "1"))
     assert (mended.total_rows, mended.bad_rows) == (3, 1)
-
-
-def test_a_download_is_streamed_by_either_kind_of_server() -> None:
-    rows = [[str(number)] for number in range(1_001)]
-    plain = doors._csv(RequestFactory().get("/"), iter(rows), "x.csv")
-    assert len(list(plain)) == 3
-
-    async def collected() -> list[bytes]:
-        return [piece async for piece in doors._csv(AsyncRequestFactory().get("/"), iter(rows), "x.csv")]
-
-    pieces = asyncio.run(collected())
-    assert len(pieces) == 3
-    assert b"".join(pieces) == "\ufeff".encode() + b"".join(b"%d\r\n" % number for number in range(1_001))
 
 
 @pytest.mark.parametrize("purpose", StockFile.Purpose.values)

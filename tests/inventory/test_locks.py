@@ -149,7 +149,7 @@ class TestFilling:
 
     def test_safety_stock_is_not_locked(self) -> None:
         level = stock(make_node(), make_sku(), 8)
-        ledger.set_safety_stock(level=level, safety_stock=6, actor="staff:1", at=NOON)
+        ledger.set_safety_stock(level_ids=[level.pk], safety_stock=6, actor="staff:1", at=NOON)
         assert locked(begun(level.sku)) == {level.pk: 2}
 
     def test_repeated_ticks_change_and_tell_nothing(self) -> None:

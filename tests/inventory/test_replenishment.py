@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inventory.ledger import actions as ledger
+from inventory.ledger import queries as ledger_queries
 from inventory.ledger.rules import NewMovement
-from inventory.models import Incoming, Level, Node, Sku, Transfer, TransferLine
-from inventory.replenishment import queries
+from inventory.models import Incoming, Level, Node, Sku, StockCheck, StockNeed, Transfer, TransferLine
+from inventory.replenishment import actions, queries
 from tests.make import make_dealer, make_level, make_node, make_sku, make_staff
 
 pytestmark = pytest.mark.django_db
@@ -110,13 +111,13 @@ def test_what_is_too_much_or_stands_idle_goes_where_it_sells_or_back(tree: tuple
     assert said(queries.surpluses(at=at)[0])[3:] == [("孤仓", "DESK", "30 天没有出库，没有上级仓可退，建议促销")]
 
 
-def test_a_long_list_is_paged_and_costs_two_statements(at: datetime) -> None:
+def test_before_the_first_check_a_list_is_made_now_in_three_statements(at: datetime) -> None:
     node = make_node()
     for units in range(60):
         make_level(node, make_sku(), on_hand=units, safety_stock=100)
     with CaptureQueriesContext(connection) as asked:
         first, more = queries.shortages(at=at)
-    assert (len(first), more, len(asked)) == (50, True, 2)
+    assert (len(first), more, len(asked)) == (50, True, 3)
     rest, more = queries.shortages(at=at, page=2)
     assert (len(rest), more) == (10, False)
     assert [each.row.on_hand for each in [*first, *rest]] == list(range(60))
@@ -146,3 +147,75 @@ def test_selected_advice_becomes_requests(tree: tuple[Node, Node, Node], client:
     assert [str(each) for each in again.context["messages"]] == ["所选各行没有可生成的调拨申请"]
     assert "积压清单" in client.get("/admin/inventory/transfer/surpluses/").text
     assert Transfer.objects.count() == 1
+
+
+def needs() -> list[tuple[str, str, int, int]]:
+    return list(StockNeed.objects.order_by("kind", "rank").values_list("kind", "level__sku__code", "rank", "lasts_days"))
+
+
+def test_the_clock_finds_what_is_short_and_what_is_too_much_and_writes_only_what_changed(
+    tree: tuple[Node, Node, Node], at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_queries, "RANGE", 1)
+    _, suzhou, _ = tree
+    sofa, lamp, desk = (make_sku(code) for code in ("SOFA", "LAMP", "DESK"))
+    for sku in (sofa, lamp, desk):
+        move(suzhou, sku, 20, at, 40)
+    keep(suzhou, sofa, safety_stock=25)
+    move(suzhou, lamp, -14, at, 3)  # 6 left, one a day
+    live = [queries.shortages(at=at, cover_days=days) for days in (6, 7)], queries.surpluses(at=at)
+    assert actions.find_needs(at=at) == 4
+    assert needs() == [("excess", "SOFA", -20, 0), ("excess", "DESK", -20, 0), ("short", "SOFA", -5, -1), ("short", "LAMP", 6, 6)]
+    assert ([queries.shortages(at=at, cover_days=days) for days in (6, 7)], queries.surpluses(at=at)) == live
+    assert actions.find_needs(at=at + timedelta(minutes=4)) == 0
+    move(suzhou, desk, -1, at)
+    keep(suzhou, sofa, safety_stock=0)
+    assert [each.row.sku for each in queries.shortages(at=at)[0]] == ["LAMP"]  # made good since: not shown any more
+    assert actions.find_needs(at=at + timedelta(minutes=5)) == 2
+    assert needs() == [("excess", "SOFA", -20, 0), ("short", "LAMP", 6, 6)]
+
+
+def test_low_stock_is_told_as_last_found_with_figures_of_now(at: datetime) -> None:
+    node = make_node()
+    levels = [make_level(node, make_sku(f"S{units}"), on_hand=units, safety_stock=5) for units in range(4)]
+    assert [row.sku_code for row in queries.low_stock(limit=2)] == ["S0", "S1"]
+    actions.find_needs(at=at)
+    Level.objects.filter(pk=levels[0].pk).update(on_hand=9)
+    assert [(row.sku_code, row.on_hand) for row in queries.low_stock(limit=2)] == [("S1", 1)]
+
+
+def test_a_kept_list_is_paged_and_costs_four_statements(at: datetime) -> None:
+    node = make_node()
+    for units in range(60):
+        make_level(node, make_sku(), on_hand=units, safety_stock=100)
+    actions.find_needs(at=at)
+    with CaptureQueriesContext(connection) as asked:
+        first, more = queries.shortages(at=at)
+    assert (len(first), more, len(asked)) == (50, True, 4)
+    assert "inventory_movement" not in asked[1]["sql"]
+    rest, more = queries.shortages(at=at, page=2)
+    assert (len(rest), more) == (10, False)
+    assert [each.row.on_hand for each in [*first, *rest]] == list(range(60))
+
+
+def test_another_search_for_what_is_short_can_be_asked_for_by_who_may_ask_for_transfers(client: Client, at: datetime) -> None:
+    page = "/admin/inventory/transfer/shortages/"
+    actions.find_needs(at=timezone.now())
+    client.force_login(make_staff(role="finance"))
+    assert client.post(page, {"check": "1"}).status_code == 403
+    assert StockCheck.objects.get().asked_at is None
+    client.force_login(make_staff(role="operator"))
+    assert "检查于" in client.get(page).text
+    answer = client.post(page, {"check": "1", "days": "7"}, follow=True)
+    assert [str(each) for each in answer.context["messages"]] == ["已安排检查，稍后自动刷新"]
+    assert 'data-refresh="5"' in answer.text
+
+
+def test_the_list_of_stock_reads_what_was_found_low_and_leaves_out_what_was_made_good(client: Client, at: datetime) -> None:
+    node = make_node()
+    low = [make_level(node, make_sku(f"S{units}"), on_hand=units, safety_stock=5) for units in (1, 2, 9)]
+    actions.find_needs(at=at)
+    Level.objects.filter(pk=low[0].pk).update(on_hand=50)
+    client.force_login(make_staff(role="operator"))
+    page = client.get("/admin/inventory/level/?below=1")
+    assert [level.pk for level in page.context_data["cl"].result_list] == [low[1].pk]

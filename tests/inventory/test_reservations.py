@@ -10,8 +10,8 @@ from inventory.ledger.rules import NewMovement
 from inventory.models import Level, Movement, Node, Reservation, Sku
 from inventory.reservations import actions as reservations
 from inventory.reservations.queries import sellable
-from inventory.reservations.rules import Want
-from tests.make import make_node, make_sku
+from inventory.reservations.rules import Block, Want
+from tests.make import make_level, make_node, make_sku
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def stock(node: Node, sku: Sku, quantity: int, at: datetime, safety: int = 0) -> Level:
     ledger.post(movements=[NewMovement(node.pk, sku.pk, "receipt", quantity, f"in:{node.pk}:{sku.pk}")], actor="test", at=at)
     level = Level.objects.get(node=node, sku=sku)
-    ledger.set_safety_stock(level=level, safety_stock=safety, actor="test", at=at)
+    ledger.set_safety_stock(level_ids=[level.pk], safety_stock=safety, actor="test", at=at)
     return level
 
 
@@ -192,3 +192,21 @@ def test_less_is_kept_than_was_held(at: datetime) -> None:
     reservations.keep(bill="A", quantities={(node.pk, sofa.pk): 1, (node.pk, lamp.pk): 0}, at=at)
     assert (figures(sofas), figures(lamps)) == ((5, 1), (5, 0))
     assert ledger_queries.drift() == []
+
+
+def test_rows_are_blocked_each_for_itself_and_put_back_together(at: datetime) -> None:
+    node, first, second = make_node(), make_sku(), make_sku()
+    for sku, units in ((first, 5), (second, 1)):
+        make_level(node, sku, on_hand=units)
+    places = [(node.pk, first.pk), (node.pk, second.pk), (node.pk, first.pk), (node.pk, 10**9)]
+    blocks = [Block(f"k{n}", *place, units) for n, (place, units) in enumerate(zip(places, (3, 2, 3, 1), strict=True))]
+    again = [*blocks[:1], Block("k9", *places[0], 2), Block("k8", *places[1], 0)]
+    short = [f"未被预占的库存不足 {units}，请先释放或改派" for units in (2, 3, 1)]
+    assert reservations.block_rows(blocks=blocks, reason="水渍", at=at) == ["", *short]
+    assert reservations.block_rows(blocks=again, reason="水渍", at=at) == ["", "", "暂不可用的数量必须大于 0"]
+    assert list(Level.objects.order_by("id").values_list("held", flat=True)) == [5, 0]
+    with pytest.raises(reservations.NotFree, match="请填写暂不可用的原因"):
+        reservations.block_rows(blocks=blocks, reason=" ", at=at)
+    assert reservations.unblock_rows(places=places, actor="", at=at) == ["", "没有冻结中的库存", "", "没有冻结中的库存"]
+    assert reservations.unblock_rows(places=places[:1], actor="", at=at) == ["没有冻结中的库存"]
+    assert list(Level.objects.order_by("id").values_list("held", flat=True)) == [0, 0]

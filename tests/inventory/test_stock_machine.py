@@ -21,7 +21,7 @@ from inventory.models import Level, Reservation, StockLock, StockRule
 from inventory.replenishment import actions as replenishment
 from inventory.reservations import actions as reservations
 from inventory.reservations import queries as promises
-from inventory.reservations.rules import Want
+from inventory.reservations.rules import Swap, Want
 from oms_project.refusal import Refusal
 from tests.conftest import NOON
 from tests.make import make_node, make_sku
@@ -131,6 +131,15 @@ class Stock(RuleBasedStateMachine):
     def move(self, bill: int, order: list[tuple[int, int]], crash: int | None) -> None:
         wants = self.wants(self.name(bill), order)
         self.try_to(lambda: reservations.move_all(wants=wants, at=self.clock), crash)
+
+    @rule(one=st.tuples(bills, orders), other=st.tuples(bills, orders), live=st.booleans(), crash=crash_after)
+    def swap(
+        self, one: tuple[int, list[tuple[int, int]]], other: tuple[int, list[tuple[int, int]]], live: bool, crash: int | None
+    ) -> None:
+        names = {self.name(bill): order for bill, order in (one, other)}
+        claims = (LIVE,) if live else ()
+        swaps = [Swap((name,), tuple(self.wants(name, order, claims))) for name, order in names.items()]
+        self.try_to(lambda: reservations.swap(swaps=swaps, at=self.clock), crash)
 
     @rule(bill=bills, place=places, quantity=st.integers(0, 4), crash=crash_after)
     def keep(self, bill: int, place: int, quantity: int, crash: int | None) -> None:

@@ -216,8 +216,8 @@ def test_the_safety_stock_of_one_place_is_the_rule_of_its_sku_at_its_node(at: da
     save(at, node_kind="hq", safety_stock=1, keep_back=1)
     tell(at)
     reservations.hold(wants=[Want("A", level.node_id, level.sku_id, 8)], at=at)
-    ledger.set_safety_stock(level=level, safety_stock=6, actor="staff:1", at=at)
-    ledger.set_safety_stock(level=level, safety_stock=7, actor="staff:1", at=at)
+    ledger.set_safety_stock(level_ids=[level.pk], safety_stock=6, actor="staff:1", at=at)
+    ledger.set_safety_stock(level_ids=[level.pk], safety_stock=7, actor="staff:1", at=at)
     assert columns(level)[:3] == (7, 100, 1)
     rule = StockRule.objects.get(sku=level.sku)
     assert (rule.node, rule.safety_stock) == (level.node, 7)
@@ -226,10 +226,10 @@ def test_the_safety_stock_of_one_place_is_the_rule_of_its_sku_at_its_node(at: da
     assert tell(at)[-1] == f"sku={level.sku_id} node={level.node_id}"
     assert columns(level)[0] == 7
     assert not Entry.objects.filter(name="stock.arrived").exists()
-    ledger.set_safety_stock(level=level, safety_stock=0, actor="staff:1", at=at)
+    ledger.set_safety_stock(level_ids=[level.pk], safety_stock=0, actor="staff:1", at=at)
     assert Entry.objects.get(name="stock.arrived").payload["sku_ids"] == [level.sku_id]
-    with pytest.raises(ledger.WrongRule, match="安全库存不能为负"):
-        ledger.set_safety_stock(level=level, safety_stock=-1, actor="staff:1", at=at)
+    with pytest.raises(ledger.WrongRule, match="安全库存必须在 0 至 1,000,000,000 之间"):
+        ledger.set_safety_stock(level_ids=[level.pk], safety_stock=-1, actor="staff:1", at=at)
     assert columns(level)[0] == 0
 
 

@@ -15,6 +15,7 @@ from orders.dispatch import actions as dispatch
 from orders.dispatch import queries
 from orders.models import LadderPolicy, LadderStep
 from orders.routing import queries as routing
+from orders.stranded import actions as stranded
 from tests.make import SUZHOU_WUZHONG, make_dealer, make_level, make_node, make_rules, make_sku, make_staff
 
 TABLE = [
@@ -22,8 +23,10 @@ TABLE = [
     Subscription(events.OfferClosed, dispatch.on_offer_closed),
     Subscription(events.OrderClosedAtSource, dispatch.on_order_closed_at_source),
     Subscription(events.OrderAmended, dispatch.on_order_amended),
-    Subscription(events.StockArrived, dispatch.on_stock_arrived),
-    Subscription(events.RoutingChanged, dispatch.on_routing_changed),
+    Subscription(events.StockArrived, stranded.on_stock_arrived),
+    Subscription(events.RoutingChanged, stranded.on_routing_changed),
+    Subscription(events.CapacityFreed, stranded.on_capacity_freed),
+    Subscription(events.RetryDue, stranded.on_retry_due),
 ]
 
 

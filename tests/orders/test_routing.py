@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
 from dealers.divisions import queries as divisions
-from dealers.models import Dealer, Division, ServiceArea
+from dealers.models import Acceptance, Dealer, Division, ServiceArea
 from inventory.models import Level, Movement, Node
 from orders.lifecycle import actions as lifecycle
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
@@ -87,7 +87,7 @@ def fences(decision: Decision) -> dict[str, str | None]:
 def test_a_package_costs_the_sum_of_its_parts() -> None:
     far = node(1, lng=HERE[0] + 10.5)
     asked = order(line(quantity=2, weight_g=1750, install_skill=SKILL))
-    known = table(far, neighbours=(1,), answers={1: (6, 2)})
+    known = table(far, neighbours=(1,), answers={1: (6000, 2000)})
     decision = run(asked, known, scarcity={(1, 1): 70})
     assert distance_km(*HERE, far.lng, far.lat) == 998
     (package,) = decision.packages
@@ -105,9 +105,9 @@ def test_a_package_costs_the_sum_of_its_parts() -> None:
     assert (decision.ladder_step, decision.runner_up_fen, decision.reasons, decision.policy) == (2, None, (), "标准 v1")
 
 
-@pytest.mark.parametrize(("accepted", "refused", "expected"), [(0, 0, 1200), (6, 2, 1080), (0, 10, 8700), (996, 0, 5)])
-def test_risk_is_the_cost_of_a_refusal_times_the_odds(accepted: int, refused: int, expected: int) -> None:
-    assert risk_fen(3000, accepted, refused) == expected
+@pytest.mark.parametrize(("yes", "no", "expected"), [(0, 0, 1200), (6000, 2000, 1080), (0, 10_000, 8700), (996_000, 0, 5)])
+def test_risk_is_the_cost_of_a_refusal_times_the_odds(yes: int, no: int, expected: int) -> None:
+    assert risk_fen(3000, yes, no) == expected
 
 
 def test_our_own_places_carry_no_risk_and_buy_installation() -> None:
@@ -182,7 +182,7 @@ def test_reasons_count_places_and_name_the_goods_nobody_has() -> None:
 
 
 def test_the_first_rung_that_can_do_it_wins_whatever_later_ones_cost() -> None:
-    known = table(node(1), node(2), node(3, dealer_id=None), neighbours=(2,), answers={1: (0, 50)})
+    known = table(node(1), node(2), node(3, dealer_id=None), neighbours=(2,), answers={1: (0, 50_000)})
     first = run(order(line()), known)
     assert (first.packages[0].node_id, first.ladder_step) == (1, 1)
     assert fences(first) == {"N1": None, "N2": "LADDER", "N3": "LADDER"}
@@ -259,7 +259,7 @@ def test_the_split_fee_decides_to_the_fen(skus: tuple[int, int], split_fee_fen: 
     asked = order(*(line(sku_id, 5, weight_g=0) for sku_id in skus))
     stock = {(1, skus[0]): 5, (2, skus[1]): 5, (3, 1): 10, (3, 2): 10}
     book = replace(BOOK, default=replace(TERMS, split_fee_fen=split_fee_fen))
-    decision = run(asked, table(node(1), node(2), node(3), book=book, answers={3: (0, 9)}), stock)
+    decision = run(asked, table(node(1), node(2), node(3), book=book, answers={3: (0, 9000)}), stock)
     assert ({each.node for each in decision.packages}, decision.cost_fen) == (places, cost_fen)
 
 
@@ -283,7 +283,8 @@ def world(db: None) -> Iterator[Dealer]:
     """One dealer at home, paused HQ, an ended place, and what it costs."""
     queries.forget()
     Division.objects.create(code=AREA, name="吴中区", level=3, lng=HERE[0], lat=HERE[1])
-    dealer = make_dealer("D001", accepted_count=6, refused_count=2)
+    dealer = make_dealer("D001")
+    Acceptance.objects.create(dealer=dealer, yes_weight=6000, no_weight=2000, as_of=NOON.date())
     make_node(dealer, code="N1", lng=HERE[0], lat=HERE[1])
     make_node(code="N2", is_paused=True)
     make_node(code="N3", is_active=False)
@@ -293,12 +294,12 @@ def world(db: None) -> Iterator[Dealer]:
     queries.forget()
 
 
-def test_the_table_is_read_in_thirteen_statements_and_kept_for_five_seconds(world: Dealer) -> None:
+def test_the_table_is_read_in_fourteen_statements_and_kept_for_five_seconds(world: Dealer) -> None:
     divisions.gazetteer()
     with CaptureQueriesContext(connection) as captured:
         known = queries.routing_table(NOON)
         assert queries.routing_table(NOON + timedelta(seconds=5)) is known
-    assert len(captured) == 13
+    assert len(captured) == 14
     considered = known.considered(AREA, "doudian")
     assert [(each.node.code, each.target, each.fence) for each in considered] == [
         ("N1", "territory", None), ("N2", "hq", "PAUSED"),
@@ -344,12 +345,12 @@ def test_credits_are_for_what_lies_above_its_maximum_or_came_in_before_and_has_n
         known = queries.routing_table(NOON)
     assert known.ageing == {(old.pk, sofa.pk): 300, (old.pk, lamp.pk): 900}
     assert len([each for each in captured if "inventory_movement" in each["sql"]]) == 1
-    assert len(captured) == 5
+    assert len(captured) == 6
     later = NOON + timedelta(minutes=5)
     Level.objects.update(max_stock=1)
     with CaptureQueriesContext(connection) as captured:
         assert queries.routing_table(later).ageing == known.ageing
-    assert len(captured) == 4
+    assert len(captured) == 5
     assert queries.routing_table(later + timedelta(seconds=6)).ageing[new.pk, sofa.pk] == 500
 
 
@@ -370,7 +371,7 @@ def test_shares_are_of_the_offers_accepted_this_month_and_read_once_a_minute(
         known = queries.routing_table(NOON)
         again = queries.routing_table(NOON + timedelta(minutes=1))
     assert len([each for each in captured if "orders_offer" in each["sql"]]) == 1
-    assert len(captured) == 4 + 1 + 4
+    assert len(captured) == 5 + 1 + 5
     for each in (known, again):
         assert {one.node.dealer_code: one.parts["fairness"] for one in each.considered(AREA, "doudian")}["D001"] == 16 * 200
     assert queries.routing_table(NOON + timedelta(days=31)).considered(AREA, "doudian")[0].parts["fairness"] == 0

@@ -288,7 +288,7 @@ def questions(draw: st.DrawFn) -> Question:
         areas=[Area(dealer_id, AREA, dealer_id not in neighbours) for dealer_id in range(1, 5)],
         book=draw(books(is_tight)),
         centroids={AREA: HERE},
-        answers={number: (draw(st.integers(0, 30)), draw(st.integers(0, 9))) for number in range(1, 4)},
+        answers={number: (draw(st.integers(0, 30_000)), draw(st.integers(0, 9000))) for number in range(1, 4)},
         at=NOON,
         shares={1: (43, 99), 2: (56, 99)},
         ageing=draw(st.dictionaries(places, st.integers(1, 3000), max_size=3)),

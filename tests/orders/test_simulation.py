@@ -14,7 +14,10 @@ from inventory.reservations import queries as reservation_queries
 from inventory.reservations.rules import Want
 from oms_project.refusal import NotFound, Refusal, Stale
 from orders.models import Simulation, SimulationDifference
+from orders.routing import queries as routing
+from orders.routing.rules import RoutingTable
 from orders.rulesets.models import AgeingCredit
+from orders.rulesets.rules import RuleBook
 from orders.simulation import actions as simulation
 from orders.simulation import past, queries
 from orders.simulation.files import WrongFile
@@ -146,9 +149,18 @@ def test_what_a_lock_keeps_is_for_its_buyers_only_and_drawn_units_are_put_back(w
     )
 
 
-def test_refusals_are_drawn_by_the_seed_alike_on_every_side_and_the_next_is_asked(world: World, at: datetime) -> None:
+def test_refusals_are_drawn_by_the_seed_alike_on_every_side_and_the_next_is_asked(
+    world: World, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sell(world, at - DAY, 9)
-    type(world.home).objects.filter(pk=world.home.pk).update(refused_count=10**6)
+    read = routing.table_by
+
+    def of_no_sayers(book: RuleBook, at: datetime) -> RoutingTable:
+        table = read(book, at)
+        table.answers = {world.home.pk: (0, 10**12)}
+        return table
+
+    monkeypatch.setattr(routing, "table_by", of_no_sayers)
     found = run(ask(world, at, has_refusals=True), at)
     for name in ("draft", "live", "nearest", "first_come"):
         told = side(found, name)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from dealers.capacity.rules import DealerDay
 from inventory.reservations.rules import Shelf
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing.rules import NodeFacts, RoutingTable, Rung
 from orders.routing.table import Area
 from orders.rulesets.rules import FreightRate, OrderTerms, PromiseClass, RuleBook, ShipCalendar, Where
+from orders.scarcity.rules import Scarcity
 from orders.simulation.rules import Change, Due, Side, Stage, bursts, compared, nearest, replay
 
 AT = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
@@ -87,9 +89,29 @@ def test_a_lock_is_drawn_by_its_buyers_and_free_when_it_ends() -> None:
 
 
 def test_a_dealer_takes_no_more_than_its_day() -> None:
-    made = stage(Side.LIVE, {(NEAR, 1): 9, (FAR, 1): 9}, capacity={11: 1})
+    made = stage(Side.LIVE, {(NEAR, 1): 9, (FAR, 1): 9}, capacity={11: DealerDay(11, AT.date(), 1, 0, "1234567", 0, None)})
     dues = [Due(order((1, 1), number=n), AT + timedelta(hours=n)) for n in (0, 1, 24)]
     assert [replay(made, [due], ())[0].packages[0].node for due in dues] == ["NEAR", "FAR", "NEAR"]
+
+
+def test_what_a_day_left_over_is_carried_on_within_bounds() -> None:
+    made = stage(Side.LIVE, {(NEAR, 1): 99}, capacity={11: DealerDay(11, AT.date(), 4, 50, "1234567", 0, None)})
+    seen = []
+    for days, orders in ((0, 1), (1, 0), (2, 0)):
+        made.advance(AT + timedelta(days=days), ())
+        seen.append(made.remaining[11])
+        for number in range(orders):
+            replay(made, [Due(order((1, 1), number=number), AT + timedelta(days=days))], ())
+    assert seen == [4, 6, 6]
+
+
+def test_a_scarcity_price_chooses_and_is_not_paid() -> None:
+    scarce = Scarcity({(NEAR, 1): 50_000})
+    made = stage(Side.LIVE, {(NEAR, 1): 1, (FAR, 1): 1}, scarce=scarce)
+    found = [replay(made, [Due(order((1, 1), number=n), AT + timedelta(hours=n))], ())[0] for n in (0, 1)]
+    assert [each.packages[0].node for each in found] == ["FAR", "NEAR"]
+    near_fen = next(each.base_fen for each in table().considered(HERE, "doudian") if each.node.code == "NEAR")
+    assert found[1].cost_fen == found[1].packages[0].cost_fen == sum(found[1].packages[0].breakdown.values()) == near_fen
 
 
 def test_draws_depend_on_the_seed_and_are_as_frequent_as_the_estimate() -> None:

@@ -95,7 +95,7 @@ def test_whoever_says_no_is_passed_over_alike(
 
     def of_the_choosy(book: RuleBook, at: datetime) -> RoutingTable:
         table = read(book, at)
-        table.answers = dict.fromkeys(dealers, (0, 6))
+        table.answers = dict.fromkeys(dealers, (0, 6_000))
         return table
 
     random, world = Random(seed), make_days(on_hand=5)

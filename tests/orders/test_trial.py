@@ -112,7 +112,7 @@ def test_the_page_shows_the_decision_and_nothing_is_written(world: World, client
         assert words in page.text, words
     assert counts() == before
     assert not [query["sql"] for query in told if re.match(r"(INSERT|UPDATE|DELETE)", query["sql"])]
-    assert len(told) == 29
+    assert len(told) == 32
     assert "http" not in page.text.split("<svg viewBox=")[1].split("</svg>")[0]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from dealers.models import Dealer, ServiceArea, Staff
+from dealers.models import Acceptance, ServiceArea, Staff
 from inventory.models import Level
 from oms_project import events
 from oms_project.journal.models import Entry
@@ -223,4 +223,4 @@ class TestThreads:
         assert Offer.objects.filter(state="pending", dealer=world.home).count() == 20
         held = {node.pk: sum(level.held for level in Level.objects.filter(node=node)) for node in nodes}
         assert list(held.values()) == [0, 90, 30]
-        assert Dealer.objects.get(pk=world.home.pk).refused_count == 40
+        assert Acceptance.objects.get(dealer=world.home).refused_count == 40

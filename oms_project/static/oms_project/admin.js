@@ -1,4 +1,4 @@
-// Countdowns on the front page, and a fresh page every half minute while somebody looks at it.
+// Countdowns on the front page, and a fresh page every half minute (or data-refresh seconds) while somebody looks at it.
 (() => {
   const tick = () => {
     for (const cell of document.querySelectorAll("[data-until]")) {
@@ -10,8 +10,10 @@
   document.addEventListener("DOMContentLoaded", () => {
     tick();
     setInterval(tick, 1000);
-    if (document.querySelector("[data-refresh]")) {
-      setInterval(() => { if (document.visibilityState === "visible") location.reload(); }, 30000);
+    const fresh = document.querySelector("[data-refresh]");
+    if (fresh) {
+      const seconds = Number(fresh.dataset.refresh) || 30;
+      setInterval(() => { if (document.visibilityState === "visible") location.reload(); }, seconds * 1000);
     }
   });
 })();

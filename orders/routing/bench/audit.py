@@ -10,6 +10,8 @@ from orders.lifecycle.rules import OrderToRoute
 from orders.routing.batch import Placed
 from orders.routing.market import OpenOrder, Placement
 from orders.routing.plans import Stock
+from orders.routing.rules import decided_as
+from orders.routing.shelves import Prices
 from orders.routing.table import Candidate, RoutingTable
 
 
@@ -56,15 +58,47 @@ def violations(
     return found
 
 
-def cost_fen(order: OrderToRoute, placements: Sequence[Placement], table: RoutingTable) -> int:
-    """Packages and split fees, without any price of scarcity."""
-    total = table.terms_for(order).split_fee_fen * max(0, len(placements) - 1)
-    for placement in placements:
-        lines = [order.lines[index] for index in placement.line_indexes]
-        weight_g = sum(line.weight_g * line.quantity for line in lines if line.is_counted)
-        installs = tuple((line.install_skill, line.quantity) for line in lines if line.install_skill)
-        total += _place(order, placement, table).cost_fen(weight_g, installs)
+def total_fen(orders: Sequence[OpenOrder], placed: Iterable[Placed], table: RoutingTable) -> int:
+    """Packages, split fees and what is left over, without any price of scarcity."""
+    total, by_id = 0, {asked.order.order_id: asked.order for asked in orders}
+    for each in placed:
+        order = by_id[each.order_id]
+        total += table.terms_for(order).split_fee_fen * max(0, len(each.placements) - 1)
+        total += table.terms_for(order).unfilled_fen * sum(order.lines[index].quantity for index in each.unfilled)
+        for placement in each.placements:
+            lines = [order.lines[index] for index in placement.line_indexes]
+            weight_g = sum(line.weight_g * line.quantity for line in lines if line.is_counted)
+            installs = tuple((line.install_skill, line.quantity) for line in lines if line.install_skill)
+            total += _place(order, placement, table).cost_fen(weight_g, installs)
     return total
+
+
+def unexplained(
+    orders: Sequence[OpenOrder], placed: Iterable[Placed], table: RoutingTable, stock: Stock, prices: Prices | None
+) -> list[str]:
+    """The plans whose explanation does not sum to their cost: breakdowns and split fees, to the fen."""
+    scarcity = {(node, sku): fen for sku, here in prices.units.items() for node, fen in here.items()} if prices else None
+    by_id = {asked.order.order_id: asked for asked in orders}
+    found = []
+    for each in placed:
+        asked = by_id[each.order_id]
+        told = decided_as(
+            asked.order,
+            table,
+            stock,
+            {placement.node_id: placement.line_indexes for placement in each.placements},
+            ladder=asked.ladder,
+            refused=asked.refused,
+            scarcity=scarcity,
+            work_prices=prices.works if prices else None,
+        )
+        parts = sum(sum(package.breakdown.values()) for package in told.packages)
+        parts += table.terms_for(asked.order).split_fee_fen * max(0, len(told.packages) - 1)
+        if not parts == told.cost_fen == each.cost_fen:
+            found.append(f"order {each.order_id} costs {each.cost_fen}, explained are {parts}")
+        fences = [entry for entry in told.trace if "cost_fen" not in entry and not (entry.get("fence") and entry.get("text"))]
+        found += [f"order {each.order_id}: {entry['node']} is out without a reason" for entry in fences]
+    return found
 
 
 def _place(order: OrderToRoute, placement: Placement, table: RoutingTable) -> Candidate:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from orders.routing.market import Lot, Plan
 from orders.routing.prices import scarcity_prices
-from orders.routing.shelves import ANY_NUMBER, Prices, Shelves
+from orders.routing.shelves import ANY_NUMBER, FullShelves, Prices, Shelves
 
 try:
     import highspy
@@ -19,6 +19,7 @@ except ImportError:
     highspy = None  # type: ignore[assignment, unused-ignore]
 
 IS_THERE = highspy is not None
+WALL_CLOCK = 5  # the solver counts seconds on the wall, others may need the machine as well
 CLOSE = 2e-4  # of the bound: good enough
 Thing = tuple[int, int]  # (SKU, node), or (0, dealer) for its work
 Column = tuple[int, int, dict[Thing, int]]  # lot, cost in fen, what it takes
@@ -53,8 +54,8 @@ class Master:
         sku_id, key = thing
         return self.shelves.left[sku_id].get(key, 0) if sku_id else self.shelves.room[key]
 
-    def solve(self, seconds: float) -> tuple[float, dict[Thing, float]]:
-        """The value of the linear programme, and the dual price of each thing that is scarce in it."""
+    def solve(self, seconds: float) -> tuple[float, dict[Thing, float]] | None:
+        """The value of the linear programme, and the dual price of each thing that is scarce in it; None when time is up."""
         wanted: dict[Thing, int] = {}
         for _, _, takes in self.columns:
             for thing, units in takes.items():
@@ -84,11 +85,13 @@ class Master:
         solver = highspy.Highs()
         solver.silent()
         solver.setOptionValue("threads", 1)
-        solver.setOptionValue("time_limit", max(1.0, seconds))
+        solver.setOptionValue("time_limit", WALL_CLOCK * max(1.0, seconds))
         solver.passModel(programme)
         solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
         duals = list(solver.getSolution().row_dual)
-        return solver.getInfo().objective_function_value, {thing: max(0.0, -duals[row]) for thing, row in rows.items() if duals}
+        return solver.getInfo().objective_function_value, {thing: max(0.0, -duals[row]) for thing, row in rows.items()}
 
 
 def lower_bound(lots: Sequence[Lot], shelves: Shelves, *, clock: Callable[[], float], seconds: float) -> tuple[int, float]:
@@ -96,6 +99,8 @@ def lower_bound(lots: Sequence[Lot], shelves: Shelves, *, clock: Callable[[], fl
 
     `lots` carry some plan that is possible, `shelves` are full. `clock` counts seconds.
     """
+    for lot in lots:
+        lot.rank(shelves)
     master, until = Master(lots, shelves), clock() + seconds
     scarce = scarcity_prices(lots, shelves, rounds=30)
     best: tuple[int, Prices] = (0, Prices())
@@ -103,7 +108,10 @@ def lower_bound(lots: Sequence[Lot], shelves: Shelves, *, clock: Callable[[], fl
         best = max(best, _ask_all(master, _scaled(scarce, Prices(), share)), key=lambda each: each[0])
     value = float("inf")
     while clock() < until:
-        value, duals = master.solve(until - clock())
+        solved = master.solve(until - clock())
+        if solved is None:
+            break
+        value, duals = solved
         fresh = _as_prices(duals)
         for share in (1.0, 0.5):
             best = max(best, _ask_all(master, _scaled(fresh, best[1], share)), key=lambda each: each[0])
@@ -114,7 +122,7 @@ def lower_bound(lots: Sequence[Lot], shelves: Shelves, *, clock: Callable[[], fl
 
 def _ask_all(master: Master, prices: Prices) -> tuple[int, Prices]:
     """Every order's best plan at these prices goes into the master; returns the bound that they give."""
-    priced = master.shelves.copy(prices)
+    priced = FullShelves.like(master.shelves, prices)
     bound = 0
     for lot in master.lots:
         plan = priced.cheapest(lot)

@@ -15,6 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
+from dealers.acceptance.rules import ONE
 from orders.lifecycle.rules import LineToRoute, OrderToRoute
 from orders.routing.market import OpenOrder
 from orders.routing.rules import Area, NodeFacts, RoutingTable, Rung
@@ -82,7 +83,7 @@ def build(*, orders: int, nodes: int, rho: float, seed: int, other_days: int = 0
     homes, places = _places(nodes, districts, random)
     areas, territory = _areas(districts, homes, places, random)
     answers = {
-        node.dealer_id: (round(60 * yes), round(60 * (1 - yes)))
+        node.dealer_id: (ONE * round(60 * yes), ONE * round(60 * (1 - yes)))
         for node in places
         if node.dealer_id and (yes := random.betavariate(8, 2) if node.kind == "dealer" else random.betavariate(6, 3))
     }

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0007_rules_are_read_from_sets'),
+        ('orders', '0011_scarcity_is_foreseen'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
