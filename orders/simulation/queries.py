@@ -223,11 +223,15 @@ def _wanted(simulation: Simulation) -> list[Due]:
 def savings(*, since: datetime, most_orders: int) -> dict[tuple[date, str], Saved]:
     """By day (Shanghai) and channel, what was decided against the nearest place first; the last orders, one statement."""
     routed = RoutingDecision.objects.filter(order__placed_at__gte=since, is_routable=True, fo_no="")
-    columns = ("order__placed_at", "order__channel", "cost_fen", "plan", "trace", "terms")
+    columns = ("order_id", "order__placed_at", "order__channel", "cost_fen", "plan", "trace", "terms")
     found: dict[tuple[date, str], Saved] = {}
-    for at, channel, cost_fen, plan, trace, terms in (
+    seen: set[int] = set()
+    for order_id, at, channel, cost_fen, plan, trace, terms in (
         routed.order_by("-order__placed_at", "-id").values_list(*columns)[:most_orders].iterator(500)
     ):
+        if order_id in seen:  # decided again since: only the last decision stands
+            continue
+        seen.add(order_id)
         day = found.setdefault((at.astimezone(SHANGHAI).date(), channel), Saved())
         day.add(cost_fen, distance_first_fen(trace, plan, terms.get("split_fee_fen", 0)))
     return found

@@ -157,6 +157,11 @@ def test_the_report_adds_up_days_and_channels(world: World, client: Client) -> N
             terms={"split_fee_fen": 600},
             decided_at=at,
         )
+    first = RoutingDecision.objects.order_by("pk").first()
+    assert first is not None
+    RoutingDecision.objects.filter(pk=first.pk).update(cost_fen=9_999)
+    first.pk = None
+    first.save()  # the same order, decided again
     client.force_login(world.operator)
     before = RoutingDecision.objects.count()
     with CaptureQueriesContext(connection) as asked:
