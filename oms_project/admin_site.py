@@ -58,6 +58,8 @@ MENU: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page("orders", "forecast", "稀缺价预测", "query_stats"),
             Page("orders", "forecastprice", "稀缺价", "sell"),
             Page("orders", "ladderpolicy", "派单阶梯", "stairs"),
+            Page("orders", "simulation", "试算与模拟", "science"),
+            Page("orders", "simulationdifference", "模拟差异", "difference"),
         ),
     ),
     (

@@ -24,6 +24,7 @@ from orders.fulfilment import actions as fulfilment
 from orders.intake import actions as intake
 from orders.offers import actions as offers
 from orders.rebalance import actions as rebalance
+from orders.simulation import actions as simulation
 from orders.stranded import actions as stranded
 
 SUBSCRIPTIONS: list[Subscription] = [
@@ -69,6 +70,7 @@ TICKS: list[Tick] = [
     Tick(locks.top_up, 5),
     Tick(exchange.work_on_files, 2),
     Tick(pool.count_pool, 10),
+    Tick(simulation.work_on_simulations, 2),
     Tick(pool.publish_due, 10),
     Tick(jobs.purge, 3600),
 ]

@@ -13,6 +13,7 @@ from orders.receivers import admin as receivers_admin
 from orders.review import admin as review_admin
 from orders.routing import admin as routing_admin
 from orders.rulesets import admin as rulesets_admin
+from orders.simulation import admin as simulation_admin
 from orders.stranded import admin as stranded_admin
 from orders.work import admin as work_admin
 
@@ -30,6 +31,7 @@ __all__ = [
     "review_admin",
     "routing_admin",
     "rulesets_admin",
+    "simulation_admin",
     "stranded_admin",
     "work_admin",
 ]

@@ -21,6 +21,7 @@ from orders.rulesets.models import (
     ShipCalendar,
 )
 from orders.scarcity.models import Forecast, ForecastPrice
+from orders.simulation.models import Simulation, SimulationDifference
 from orders.work.models import FulfillmentLine, FulfillmentOrder
 
 __all__ = [
@@ -53,6 +54,8 @@ __all__ = [
     "RoutingDecision",
     "RuleSet",
     "ShipCalendar",
+    "Simulation",
+    "SimulationDifference",
     "SourceMessage",
     "StrandedOrder",
 ]

@@ -46,6 +46,8 @@ from orders.models import (
     Refund,
     RoutingDecision,
     RuleSet,
+    Simulation,
+    SimulationDifference,
     SourceMessage,
     StrandedOrder,
 )
@@ -145,6 +147,10 @@ def _work(n: int, work: FulfillmentOrder, staff: Staff, at: datetime) -> None:
 def _terms(n: int, staff: Staff, at: datetime) -> None:
     rules = RuleSet.objects.create(name=f"规则{n}", version=n + 1, created_at=at, created_by=staff)
     rulesets_world.fill(rules)
+    simulation = Simulation.objects.create(
+        name=f"模拟{n}", rule_set=rules, live_set=rules, source="past", created_by=staff, created_at=at
+    )
+    SimulationDifference.objects.create(simulation=simulation, position=1, order_no=f"DD{n}", before="甲", after="乙")
     ladder = LadderPolicy.objects.create(name=f"阶梯{n}")
     LadderStep.objects.create(policy=ladder, position=1, target="territory")
     SplitRule.objects.create(

@@ -57,7 +57,7 @@ ROOMS = {  # from the ground up; rooms on one step do not know each other
         {"offers", "scarcity"},
         {"dispatch"},
         {"placing", "promise", "rebalance", "forecast", "stranded"},
-        {"fulfilment"},
+        {"fulfilment", "simulation"},
         {"live"},
         {"desk"},
         {"aftersales"},
@@ -89,6 +89,7 @@ BOTS = {  # what is not named is a door
 BOTS_DOOR = 4
 PURE = {"rules", "cards", "grammar", "gazetteer", "reading", "text", "writing"}
 PURE |= {"faults", "table", "plans", "market", "shelves", "chains", "prices", "batch"}
+PURE |= {"run", "tally", "sketch"}
 IMPURE = {"django", "rest_framework", "channels", "wechatpy", "django_q", "requests", "random", "time"}
 DATABASE_SHELVES = {"models", "statements", "queries", "actions"}
 NETWORK = ("requests", "httpx", "aiohttp", "socket", "http.client", "urllib.request", "wechatpy", "websockets")

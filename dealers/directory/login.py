@@ -28,6 +28,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "orders.view_*", "orders.change_order", "orders.change_orderhold", "orders.change_fulfillmentorder",
         "orders.change_offer", "orders.change_sourcemessage", "orders.change_forecast", "orders.change_strandedorder",
         "journal.view_*", "bots.view_*",
+        "orders.add_simulation", "orders.change_simulation",
         "inventory.view_[!a]*", "inventory.change_level", "inventory.*_stocklock", "inventory.add_transfer",
         "inventory.change_transfer", "inventory.add_stockfile", "inventory.change_stockfile", "inventory.add_incoming",
         "inventory.change_incoming",

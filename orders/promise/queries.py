@@ -37,7 +37,7 @@ def promise(
     presale on the day that is told. At most eight statements while the terms are in memory. Raises
     CannotAsk, naming the line or the doubt about the address.
     """
-    order = _as_order(lines, _division_of(address, at), channel, shop, live_session, at)
+    order = _as_order(lines, division_of(address, at), channel, shop, live_session, at)
     table = routing.routing_table(at)
     stock = dispatch.stock_for([order], table, at)
     scarce, ladder = scarcity.scarcity(at), dispatch.ladder_for(channel)
@@ -68,11 +68,12 @@ def _as_order(
         (part, line.quantity * part.quantity, str(sold)) for sold, line in enumerate(lines, start=1) for part in known[line.code]
     ]
     skus = Sku.objects.in_bulk({part.sku_id for part, _, _ in parts})
-    wanted = tuple(_line(number, skus[part.sku_id], units, sold) for number, (part, units, sold) in enumerate(parts))
+    wanted = tuple(line_of(number, skus[part.sku_id], units, sold) for number, (part, units, sold) in enumerate(parts))
     return OrderToRoute(0, "", channel, shop, division_code, "", 0, at, "", wanted, live_session=live_session)
 
 
-def _line(number: int, sku: Sku, quantity: int, sold: str) -> LineToRoute:
+def line_of(number: int, sku: Sku, quantity: int, sold: str) -> LineToRoute:
+    """A SKU that nobody has bought yet as a line to route; `sold` is the sold line that it is a part of."""
     return LineToRoute(
         line_id=number,
         sku_id=sku.pk,
@@ -89,8 +90,8 @@ def _line(number: int, sku: Sku, quantity: int, sold: str) -> LineToRoute:
     )
 
 
-def _division_of(address: str, at: datetime) -> str:
-    """The county of a code or of a text; nobody guesses."""
+def division_of(address: str, at: datetime) -> str:
+    """The county of a code or of a text; nobody guesses. Raises CannotAsk."""
     told = address.strip()
     if told.isascii() and told.isdigit():
         current = current_codes(told)

@@ -39,7 +39,7 @@ def routing_table(at: datetime) -> RoutingTable:
     Fourteen statements otherwise; one more for quotas, at most each minute, and one for what has lain
     long, at most every five minutes, where the rules ask for them.
     """
-    table: RoutingTable = _fresh("table", None, at, FRESH, lambda: _read_table(at))
+    table: RoutingTable = _fresh("table", None, at, FRESH, lambda: table_by(_book(), at))
     return table
 
 
@@ -78,7 +78,8 @@ def _fresh(name: str, about: Hashable, at: datetime, age: timedelta, read: Calla
     return kept.what
 
 
-def _read_table(at: datetime) -> RoutingTable:
+def table_by(book: RuleBook, at: datetime) -> RoutingTable:
+    """The places, areas and answers of this moment under any book of rules; read anew each time."""
     skills: dict[int, set[str]] = {}
     for dealer_id, code in Skill.objects.values_list("dealer_id", "code"):
         skills.setdefault(dealer_id, set()).add(code)
@@ -106,7 +107,6 @@ def _read_table(at: datetime) -> RoutingTable:
         )
     areas = ServiceArea.objects.values_list("dealer_id", "division_code", "kind", "channel")
     centres = Division.objects.filter(lng__isnull=False, lat__isnull=False).values_list("code", "lng", "lat")
-    book = _book()
     return RoutingTable(
         nodes=nodes,
         areas=[

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -203,12 +204,14 @@ class RoutingTable:
         self.ageing = ageing or {}
         self._shares = shares or {}
         self._quotas = {quota.dealer_code: quota for quota in book.quotas}
+        self.nodes = tuple(nodes)
         self._own: list[NodeFacts] = []
         self._of_dealer: dict[int, list[NodeFacts]] = {}
-        for node in nodes:
+        for node in self.nodes:
             (self._own if node.dealer_id is None else self._of_dealer.setdefault(node.dealer_id, [])).append(node)
         self._areas: dict[str, list[Area]] = {}
-        for area in areas:
+        self.areas = tuple(areas)
+        for area in self.areas:
             self._areas.setdefault(area.division_code, []).append(area)
         self._claims: dict[tuple[str, str], tuple[_Claim, ...]] = {}
         self._kept: dict[tuple[str, str, int], tuple[Candidate, ...]] = {}
@@ -223,6 +226,13 @@ class RoutingTable:
     def terms_for(self, order: OrderToRoute) -> OrderTerms:
         """The terms of one order."""
         return self.book.terms_for(order)
+
+    def moved_to(self, at: datetime, shares: Mapping[int, tuple[int, int]]) -> "RoutingTable":
+        """The same places and rules at another moment, when other shares were done; what depends on neither is kept."""
+        other = copy(self)
+        other.at, other._shares = at, shares
+        other._kept, other._waits = {}, {}
+        return other
 
     def loosened(self, terms: OrderTerms) -> OrderTerms:
         """What the terms become for an order that nobody can serve, the same object each time."""
