@@ -319,20 +319,18 @@ def sum_promised(incoming_id: int) -> int:
 
 
 _AMONG = "{0}sku_id BETWEEN %(first)s AND %(last)s AND (%(node)s = 0 OR {0}node_id = %(node)s)"
-_MOVED_UNITS = (
-    "m AS (SELECT node_id, sku_id, CAST(SUM(quantity) AS BIGINT) AS units FROM inventory_movement "
-    f"WHERE {_AMONG.format('')} GROUP BY node_id, sku_id)"
-)
 # Stock rows whose figures differ from their movements and open reservations, and movements of places without a row.
+# Sums are asked row by row, through an index: joined, they would be made again and again where statistics are old.
 _DRIFT = (
-    "SELECT l.node_id, l.sku_id, l.on_hand, COALESCE(m.units, 0) AS moved, l.held, COALESCE(r.units, 0) AS promised "
-    "FROM inventory_level l LEFT JOIN m ON m.node_id = l.node_id AND m.sku_id = l.sku_id "
-    "LEFT JOIN (SELECT o.level_id, CAST(SUM(o.quantity) AS BIGINT) AS units FROM inventory_reservation o "
-    "JOIN inventory_level h ON h.id = o.level_id "
-    f"WHERE o.state = 'open' AND o.level_id IS NOT NULL AND {_AMONG.format('h.')} GROUP BY o.level_id) r ON r.level_id = l.id "
-    f"WHERE {_AMONG.format('l.')} AND (l.on_hand <> COALESCE(m.units, 0) OR l.held <> COALESCE(r.units, 0)) "
-    "UNION ALL SELECT m.node_id, m.sku_id, 0, m.units, 0, 0 FROM m WHERE m.units <> 0 "
-    "AND NOT EXISTS (SELECT 1 FROM inventory_level l WHERE l.node_id = m.node_id AND l.sku_id = m.sku_id)"
+    "SELECT * FROM (SELECT l.node_id, l.sku_id, l.on_hand, CAST(COALESCE((SELECT SUM(m.quantity) FROM inventory_movement m "
+    "WHERE m.node_id = l.node_id AND m.sku_id = l.sku_id), 0) AS BIGINT) AS moved, l.held, "
+    "CAST(COALESCE((SELECT SUM(o.quantity) FROM inventory_reservation o "
+    "WHERE o.state = 'open' AND o.level_id IS NOT NULL AND o.level_id = l.id), 0) AS BIGINT) AS promised "
+    f"FROM inventory_level l WHERE {_AMONG.format('l.')}) figures WHERE on_hand <> moved OR held <> promised "
+    "UNION ALL SELECT m.node_id, m.sku_id, 0, CAST(SUM(m.quantity) AS BIGINT), 0, 0 FROM inventory_movement m "
+    f"WHERE {_AMONG.format('m.')} "
+    "AND NOT EXISTS (SELECT 1 FROM inventory_level l WHERE l.node_id = m.node_id AND l.sku_id = m.sku_id) "
+    "GROUP BY m.node_id, m.sku_id HAVING SUM(m.quantity) <> 0"
 )
 _PROMISED = "(SELECT COALESCE(SUM(o.quantity), 0) FROM inventory_reservation o WHERE o.state = 'open' AND o.incoming_id = i.id)"
 
@@ -344,7 +342,7 @@ def read_drift(first: int, last: int) -> list[tuple[int, int, int, int, int, int
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH {_MOVED_UNITS} SELECT d.*, n.code, s.code FROM ({_DRIFT}) d "
+            f"SELECT d.*, n.code, s.code FROM ({_DRIFT}) d "
             "JOIN inventory_node n ON n.id = d.node_id JOIN inventory_sku s ON s.id = d.sku_id ORDER BY 1, 2",
             {"first": first, "last": last, "node": 0},
         )
@@ -372,7 +370,6 @@ def replace_drift(first: int, last: int, node_id: int = 0) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM inventory_stockdrift WHERE {_AMONG.format('')}", among)
         cursor.execute(
-            f"WITH {_MOVED_UNITS} "
             "INSERT INTO inventory_stockdrift (node_id, sku_id, on_hand, moved, held, promised, incoming_id) "
             f"SELECT d.*, CAST(NULL AS BIGINT) FROM ({_DRIFT}) d "
             f"UNION ALL SELECT i.node_id, i.sku_id, 0, 0, i.promised, {_PROMISED}, i.id FROM inventory_incoming i "

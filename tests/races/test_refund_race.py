@@ -1,6 +1,6 @@
 """Refunds of one piece of work that arrive at once are counted one after another; a posting happens once for all writers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Barrier
 from typing import Any
 
@@ -18,13 +18,19 @@ Together = Callable[[int, Callable[[int], Any]], list[Any]]
 def test_without_the_lock_two_refunds_each_believe_to_be_the_first(together: Together, monkeypatch: pytest.MonkeyPatch) -> None:
     complete(completed("A", 101))
     insert, both_are_in = statements.insert_refunds, Barrier(2)
+    read, both_have_read = queries.accrued_lines, Barrier(2)
 
     def insert_and_meet(rows: list[statements.RefundRow]) -> set[tuple[str, str]]:
         new = insert(rows)
         both_are_in.wait(20)
         return new
 
+    def read_and_meet(entry_ids: Iterable[int]) -> Any:
+        both_have_read.wait(20)
+        return read(entry_ids)
+
     monkeypatch.setattr(statements, "lock_works", lambda fo_nos: None)
+    monkeypatch.setattr(queries, "accrued_lines", read_and_meet)
     monkeypatch.setattr(statements, "insert_refunds", insert_and_meet)
     together(2, lambda number: refund(refunded("A", f"r{number}", 3_333)))
     assert queries.balance_of(PAYABLE) == -101 + 34 + 34
