@@ -33,6 +33,7 @@ def test_without_the_lock_two_refunds_each_believe_to_be_the_first(together: Tog
     monkeypatch.setattr(queries, "accrued_lines", read_and_meet)
     monkeypatch.setattr(statements, "insert_refunds", insert_and_meet)
     together(2, lambda number: refund(refunded("A", f"r{number}", 3_333)))
+    monkeypatch.undo()
     assert queries.balance_of(PAYABLE) == -101 + 34 + 34
     assert queries.faults() == ["冲正与退款不符：A（应 67 分，实 68 分）"]
 
