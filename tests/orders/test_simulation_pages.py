@@ -46,9 +46,9 @@ def test_a_simulation_is_begun_from_the_form_and_its_page_tells_how_far_it_is(wo
     sell(world, at - 3 * HOUR, 2)
     client.force_login(world.operator)
     asked = {"name": "大促前", "rule_set": str(draft.pk), "since": f"{timezone.localtime(at) - 5 * HOUR:%Y-%m-%dT%H:%M}"}
-    answer = client.post(reverse(NEW), {**asked, "most_orders": "100", "seed": "7", "has_refusals": "on"}, follow=True)
+    answer = client.post(reverse(NEW), {**asked, "most_orders": "100", "seed": "7"}, follow=True)
     found = Simulation.objects.get()
-    assert (found.state, found.seed, found.has_refusals, found.created_by) == ("queued", 7, True, world.operator)
+    assert (found.state, found.seed, found.has_refusals, found.created_by) == ("queued", 7, False, world.operator)
     assert "排队中" in answer.text
     assert 'http-equiv="refresh"' in answer.text
     simulation.work_on_simulations(at=at)
@@ -65,6 +65,8 @@ def test_a_simulation_is_begun_from_the_form_and_its_page_tells_how_far_it_is(wo
     ):
         assert words in page, words
     assert 'http-equiv="refresh"' not in page
+    client.post(reverse(NEW), {**asked, "most_orders": "100", "seed": "7", "has_refusals": "on"})
+    assert Simulation.objects.exclude(pk=found.pk).get().has_refusals
 
 
 def test_a_file_is_uploaded_and_a_wrong_one_is_told_by_its_rows(world: World, client: Client, at: datetime) -> None:
