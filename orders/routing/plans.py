@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orders.lifecycle.rules import LineToRoute
-from orders.routing.partition import EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
+from orders.routing.partition import BEYOND, EXACT_UNITS, UNREACHABLE, Offers, best_by_place, cheapest_partition, indexes_of
 from orders.routing.table import Candidate, Fence, Installs, Tariff
 from orders.rulesets.rules import OrderTerms
 
@@ -244,7 +244,10 @@ def _best_by_subset(load: Load, allowed: Sequence[Able]) -> Plan | None:
             mask = (mask - 1) & whole
     plan: Plan = []
     waived = [UNREACHABLE] * len(load.units)
-    for mask in cheapest_partition(best, load.split_fee_fen, waived, load.most_packages)[1]:
+    total, masks = cheapest_partition(best, load.split_fee_fen, waived, load.most_packages)
+    if total >= BEYOND:
+        return None
+    for mask in masks:
         candidate_here = place[mask]
         if candidate_here is None:
             return None

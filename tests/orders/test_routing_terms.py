@@ -348,3 +348,11 @@ def test_decisions_of_before_are_still_told() -> None:
     decision = run(order(), table(node(1), node(2)))
     plan = [package.as_dict() for package in decision.packages]
     assert explain(decision.trace, plan) == told(decision)
+
+
+def test_a_credit_never_makes_a_part_of_an_order_look_like_the_whole() -> None:
+    """One package only, no place has everything: a credit larger than all costs does not leave a line behind."""
+    known = table(node(1), node(2), book=on(max_packages=1, split_fee_fen=0), ageing={(1, 1): 10_000_000})
+    decision = run(order(line(1), line(2)), known, {(1, 1): 9, (2, 2): 9})
+    assert not decision.is_routable
+    assert decision.reasons
